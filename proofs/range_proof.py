@@ -16,7 +16,7 @@ itself). That makes rules 3 and 4 hold by construction and leaves rules 1 and 2 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
@@ -77,13 +77,15 @@ class VerifiedRange:
 
     __slots__ = ("_index", "end", "root_hash", "run", "scheme", "start")
 
-    def __init__(self, scheme: Scheme, root_hash: bytes, proof: RangeProof, run: LeafRun, *, _verifier: object) -> None:
+    def __init__(
+        self, scheme: Scheme, root_hash: bytes, start: bytes, end: bytes | None, run: LeafRun, *, _verifier: object
+    ) -> None:
         if _verifier is not _VERIFIER:
             raise TypeError("a VerifiedRange comes from verify_range only")
         self.scheme = scheme.name
         self.root_hash = root_hash
-        self.start = proof.start
-        self.end = proof.end
+        self.start = start
+        self.end = end
         self.run = run
         self._index: dict[bytes, bytes] | None = None
 
@@ -100,7 +102,7 @@ class VerifiedRange:
         if key not in self:
             raise KeyError(key)
         if self._index is None:
-            self._index = dict(self.run)
+            self._index = dict(zip(self.run.keys, self.run.values, strict=True))
         return self._index.get(key)
 
 
@@ -138,11 +140,33 @@ def verify_range(
         IncompleteRangeError: bounds that are not where the trie branches.
         RootMismatchError: another root.
     """
-    for key, value in run:
-        scheme.check_leaf(key, value)
     left = list(expand_left(scheme, proof))
     right = list(expand_right(scheme, proof))
     _check_bounds(scheme, proof, left, run, right)
+    return judge(scheme, root_hash, left, run, right, start=proof.start, end=proof.end, kernel=kernel)
+
+
+def judge(
+    scheme: Scheme,
+    root_hash: bytes,
+    left: Sequence[Item],
+    run: LeafRun,
+    right: Sequence[Item],
+    *,
+    start: bytes,
+    end: bytes | None,
+    kernel: Kernel | None = None,
+) -> VerifiedRange:
+    """The one verdict: whether left + leaves + right fold to the trusted root.
+
+    Every form of proof is opened into items and ends here. Precondition, for the opener to keep: `left` lies wholly
+    before `start`, `right` wholly at or after `end`, and every reference was checked.
+
+    Raises:
+        InvalidLeafError, LeafOrderError, MisplacedNodeError, RootMismatchError: as `verify_range`.
+    """
+    for key, value in run:
+        scheme.check_leaf(key, value)
     inside: Frontier = ()
     if run:
         before = left[-1][0] if left else None
@@ -151,7 +175,7 @@ def verify_range(
     computed = frontier_root(scheme, fold(scheme, chain(left, inside, right)))
     if computed != root_hash:
         raise RootMismatchError(root_hash, computed)
-    return VerifiedRange(scheme, root_hash, proof, run, _verifier=_VERIFIER)
+    return VerifiedRange(scheme, root_hash, start, end, run, _verifier=_VERIFIER)
 
 
 def expand_left(scheme: Scheme, proof: RangeProof) -> Iterator[Item]:
