@@ -1,6 +1,7 @@
 """Which kernel runs, and that every kernel answers what the reference answers."""
 
 import pytest
+
 from proofs import InvalidLeafError, KernelUnavailableError, LeafOrderError, LeafRun, get_kernel, get_scheme
 from proofs.kernel import VARIABLE, NativeKernel, ReferenceKernel
 
