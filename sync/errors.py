@@ -17,6 +17,8 @@
     │  ├─ CheckpointExistsError    digest
     │  ├─ CheckpointCorruptError   name, reason
     │  ├─ CheckpointMismatchError  expected, computed         → the leaves are not those of the root
+    │  ├─ InvalidStateError        reason                     → leaves that no state can hold
+    │  ├─ CodeUnavailableError     code_hash, reason          → a leaf names code that is not there
     │  ├─ StoreLockedError         path
     │  └─ StoreAccessError         path, reason
     ├─ UnprovableError             start, end, reason         → no checkpoint or spine can answer within the limits
@@ -40,10 +42,12 @@ __all__ = [
     "CheckpointExistsError",
     "CheckpointMismatchError",
     "CheckpointNotFoundError",
+    "CodeUnavailableError",
     "DigestMismatchError",
     "FormatError",
     "InvalidChunkError",
     "InvalidManifestError",
+    "InvalidStateError",
     "LimitExceededError",
     "NoPeersLeftError",
     "OversizeError",
@@ -207,6 +211,27 @@ class CheckpointMismatchError(CheckpointError):
         self.expected = expected
         self.computed = computed
         super().__init__(f"the leaves fold to {computed.hex()}, the root is {expected.hex()}")
+
+
+class InvalidStateError(CheckpointError):
+    """Leaves that no state of the scheme can hold: nothing is published."""
+
+    hint = "run `leafmirror check` on the mirror"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the leaves are no state: {reason}")
+
+
+class CodeUnavailableError(CheckpointError):
+    """A live account names code that the mirror does not have: nothing is published."""
+
+    hint = "apply the write log that carries the code"
+
+    def __init__(self, code_hash: bytes, reason: str) -> None:
+        self.code_hash = code_hash
+        self.reason = reason
+        super().__init__(f"code {code_hash.hex()}: {reason}")
 
 
 class StoreLockedError(CheckpointError):

@@ -28,6 +28,8 @@ CASES: dict[type[errors.SyncError], errors.SyncError] = {
         errors.CheckpointExistsError(b"\1"),
         errors.CheckpointCorruptError("chunk 00", "digest"),
         errors.CheckpointMismatchError(expected=b"\1", computed=b"\2"),
+        errors.InvalidStateError("slots without their account"),
+        errors.CodeUnavailableError(b"\1", "gone"),
         errors.StoreLockedError(Path("store")),
         errors.StoreAccessError(Path("store"), "full"),
         errors.UnprovableError(b"\1", None, "too many"),
