@@ -51,9 +51,8 @@ def test_a_whole_genesis_and_its_alloc_are_the_same() -> None:
 
 
 def test_code_storage_and_nonce() -> None:
-    account = {
-        "balance": "1", "nonce": 7, "code": "0x6001", "storage": {"0x1": "0x05", "0x" + "0" * 63 + "2": "0", "3": "ff" * 32}
-    }  # fmt: skip
+    slots = {"0x1": "0x05", "0x" + "0" * 63 + "2": "0", "3": "ff" * 32}
+    account = {"balance": "1", "nonce": 7, "code": "0x6001", "storage": slots}
     write_log = convert_genesis(json.dumps({ADDRESS: account}).encode())
     leaves = dict(write_log.writes)
     decoded = account_of(account)

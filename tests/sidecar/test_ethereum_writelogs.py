@@ -19,9 +19,14 @@ def convert(*blocks: object) -> list[object]:
 
 def test_fields() -> None:
     block = {
-        "n": "7", "hash": HASH, "parentRoot": HASH, "root": "0x" + HASH,
-        "accounts": {OWNER: "c0", "00" * 32: None}, "slots": {OWNER: {SLOT: "01", "00" * 32: None}}, "codes": {HASH: "6001"},
-    }  # fmt: skip
+        "n": "7",
+        "hash": HASH,
+        "parentRoot": HASH,
+        "root": "0x" + HASH,
+        "accounts": {OWNER: "c0", "00" * 32: None},
+        "slots": {OWNER: {SLOT: "01", "00" * 32: None}},
+        "codes": {HASH: "6001"},
+    }
     (write_log,) = convert_writelogs(json.dumps([block]).encode())
     owner, slot = bytes.fromhex(OWNER), bytes.fromhex(SLOT)
     assert write_log.height == 7

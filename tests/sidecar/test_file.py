@@ -1,6 +1,5 @@
 """FileSource and its LineReader: partial lines, rotation, truncation, rewriting."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,6 +96,13 @@ def test_removal(path: Path, reader: LineReader) -> None:
         reader.read()
 
 
+def append(path: Path, data: bytes) -> Path:
+    """Plain, as the node that writes the file is another process."""
+    with path.open("ab") as file:
+        file.write(data)
+    return path
+
+
 async def take(source: FileSource, count: int, after: int | None = None) -> list[WriteLog]:
     taken: list[WriteLog] = []
     async for log in source.follow(after):
@@ -107,24 +113,21 @@ async def take(source: FileSource, count: int, after: int | None = None) -> list
 
 
 async def test_follow_gives_what_comes_later(path: Path) -> None:
-    path.write_bytes(b"".join(LINES[:2]) + LINES[2][:10])
-    source = FileSource(path, poll_s=0.001)
-    following = asyncio.create_task(take(source, 4))
-    while source.latest_height != 1:
-        await asyncio.sleep(0)
-    with path.open("ab") as file:
-        file.write(LINES[2][10:] + LINES[3])
-    assert await following == LOGS[:4]
+    source = FileSource(append(path, b"".join(LINES[:2]) + LINES[2][:10]), poll_s=0.001)
+    following = source.follow(None)
+    assert [await anext(following), await anext(following)] == LOGS[:2]
+    append(path, LINES[2][10:] + LINES[3])
+    assert [await anext(following), await anext(following)] == LOGS[2:4]
+    await following.aclose()  # type: ignore[attr-defined]
     assert (source.latest_height, source.backlog_bytes, source.name) == (3, 0, str(path))
 
 
 async def test_follow_after_a_height(path: Path) -> None:
-    path.write_bytes(b"".join(LINES))
-    assert await take(FileSource(path, poll_s=0.001), 2, after=3) == LOGS[4:]
+    assert await take(FileSource(append(path, b"".join(LINES)), poll_s=0.001), 2, after=3) == LOGS[4:]
 
 
 async def test_invalid_lines_name_their_place(path: Path) -> None:
-    path.write_bytes(LINES[0] + b"{}\n")
+    append(path, LINES[0] + b"{}\n")
     with pytest.raises(InvalidWriteLogError) as caught:
         await take(FileSource(path, poll_s=0.001, limits=StoreLimits()), 2)
     assert caught.value.entry.startswith("logs.ndjson, line 2")
