@@ -21,6 +21,7 @@
     │  ├─ CodeUnavailableError     code_hash, reason          → a leaf names code that is not there
     │  ├─ StoreLockedError         path
     │  └─ StoreAccessError         path, reason
+    ├─ MirrorMismatchError         height, expected, computed → a write log whose root is not that of its leaves
     ├─ UnprovableError             start, end, reason         → no checkpoint or spine can answer within the limits
     └─ RestoreError
        ├─ NoPeersLeftError         peers
@@ -49,6 +50,7 @@ __all__ = [
     "InvalidManifestError",
     "InvalidStateError",
     "LimitExceededError",
+    "MirrorMismatchError",
     "NoPeersLeftError",
     "OversizeError",
     "PeerError",
@@ -253,6 +255,18 @@ class StoreAccessError(CheckpointError):
         self.path = path
         self.reason = reason
         super().__init__(f"{path}: {reason}")
+
+
+class MirrorMismatchError(SyncError):
+    """A write log claims a root that the leaves would not have after it. Nothing of it was applied."""
+
+    hint = "compare the write log with the node's; if they agree, run `leafmirror check`"
+
+    def __init__(self, *, height: int, expected: bytes, computed: bytes) -> None:
+        self.height = height
+        self.expected = expected
+        self.computed = computed
+        super().__init__(f"height {height} folds to {computed.hex()}, its write log claims {expected.hex()}")
 
 
 class UnprovableError(SyncError):

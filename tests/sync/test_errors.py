@@ -32,6 +32,7 @@ CASES: dict[type[errors.SyncError], errors.SyncError] = {
         errors.CodeUnavailableError(b"\1", "gone"),
         errors.StoreLockedError(Path("store")),
         errors.StoreAccessError(Path("store"), "full"),
+        errors.MirrorMismatchError(height=7, expected=b"\1", computed=b"\2"),
         errors.UnprovableError(b"\1", None, "too many"),
         errors.RestoreError("odd"),
         errors.NoPeersLeftError({"a": "timeout"}),
