@@ -15,15 +15,17 @@ __all__ = ["AsJSON", "Hash", "Height", "MirrorPath", "Progress", "StorePath", "h
 HASH_BYTES = 32
 
 
-def hex_bytes(text: str) -> bytes:
-    """Bytes in hex, with or without 0x, for a command's argument."""
+def hex_bytes(text: str | bytes) -> bytes:
+    """Bytes in hex, with or without 0x, for a command's argument. A default comes here too, and is bytes already."""
+    if isinstance(text, bytes):
+        return text
     try:
         return parse_hex(text)
     except ValueError as error:
         raise typer.BadParameter(f"{error}; write an even number of hex digits, with or without 0x") from error
 
 
-def hash_bytes(text: str) -> bytes:
+def hash_bytes(text: str | bytes) -> bytes:
     """A 32-byte hash in hex."""
     value = hex_bytes(text)
     if len(value) != HASH_BYTES:
