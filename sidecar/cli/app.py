@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli import doctor, importer, mirror
+from sidecar.cli import checkpoint, doctor, importer, mirror
 
 __all__ = ["app"]
 
@@ -27,6 +27,7 @@ app.command("status", epilog="Example: leafmirror status mirror --json")(mirror.
 app.command("scan", epilog="Example: leafmirror scan mirror --prefix 0a --limit 10")(mirror.scan)
 app.command("root", epilog="Example: leafmirror root mirror")(mirror.root)
 app.command("check", epilog="Example: leafmirror check mirror && echo sound")(mirror.check)
+app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(importer.app, name="import")
 app.command("doctor")(doctor.doctor)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote, urlsplit
 
 import typer
 
 from sidecar.cli.output import ProgressStyle
+from sync.checkpoint_store import CheckpointStore
 from sync.root import parse_hex
 
-__all__ = ["AsJSON", "Hash", "Height", "MirrorPath", "Progress", "StorePath", "hash_bytes", "hex_bytes"]
+__all__ = ["AsJSON", "Hash", "Height", "MirrorPath", "Progress", "StorePath", "hash_bytes", "hex_bytes", "open_store"]
 
 HASH_BYTES = 32
 
@@ -31,6 +33,16 @@ def hash_bytes(text: str | bytes) -> bytes:
     if len(value) != HASH_BYTES:
         raise typer.BadParameter(f"a root hash has {HASH_BYTES} bytes, not {len(value)}")
     return value
+
+
+def open_store(url: str) -> CheckpointStore:
+    """The checkpoint store that a folder's path or file:// URL names. The folder is made when something is stored."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return CheckpointStore.folder(Path(unquote(parts.path)))
+    if "://" in url:
+        raise typer.BadParameter(f"{url}: a store is a folder or its file:// URL")
+    return CheckpointStore.folder(Path(url))
 
 
 AsJSON = Annotated[bool, typer.Option("--json", help="One JSON document on standard output (docs/cli.md).")]
