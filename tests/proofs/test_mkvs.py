@@ -148,9 +148,10 @@ def test_the_largest_value(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("ref", [b"", bytes(31), bytes(33), bytes(64), SCHEME.empty_root])
 def test_references(ref: bytes) -> None:
     """Fails if a hole may be written as a node: the hash of nothing is what an empty slot already has."""
-    for check in (lambda: SCHEME.check_ref(ref), lambda: SCHEME.check_value(b"", ref)):
-        with pytest.raises(MalformedProofError):
-            check()
+    with pytest.raises(MalformedProofError):
+        SCHEME.check_ref(ref)
+    with pytest.raises(MalformedProofError):
+        SCHEME.check_value(b"", ref)
 
 
 def test_labels() -> None:
