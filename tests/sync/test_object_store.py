@@ -82,7 +82,7 @@ def test_files_are_synced_before_they_are_named_and_names_after(tmp_path: Path) 
     sync, replace = os.fsync, Path.replace
 
     def record_sync(descriptor: int) -> None:
-        calls.append(f"sync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).name}")
+        calls.append(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
         sync(descriptor)
 
     def record_replace(self: Path, target: Path) -> Path:
