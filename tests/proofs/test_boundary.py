@@ -209,13 +209,14 @@ def test_a_part_of_a_state_writes_no_proof() -> None:
         account_nodes(frontier, [leaves[0][0]])
 
 
-def test_slots_without_their_account_write_no_proof() -> None:
+def test_leaves_that_no_state_holds_write_no_proof() -> None:
     """Fails if the recorder forgets the scheme's own checks."""
     owner = keccak256(b"owner")
     slots = sorted((owner + keccak256(bytes([index])), b"\x01") for index in range(2))
-    for dangling in (slots, slots[:1]):
+    value_inside = [(owner[:31], b"v"), (owner, Account(1, 1).slim())]
+    for illegal in (slots, slots[:1], value_inside):
         with pytest.raises(InvalidLeafError):
-            account_nodes(leaf_items(dangling), [owner])
+            account_nodes(leaf_items(illegal), [owner])
 
 
 def test_the_empty_trie_proves_absence_without_nodes() -> None:
