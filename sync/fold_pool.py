@@ -16,7 +16,6 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from multiprocessing import resource_tracker
 from typing import Final
 
 from proofs import Frontier, Kernel, LeafRun, ProofError, fold, get_scheme
@@ -138,7 +137,6 @@ def _in_pool(tasks: Iterable[RunTask], pool: Executor, workers: int) -> Iterator
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
     """What is started within never sees Ctrl-C, which a terminal sends to every process: whoever started it ends it."""
-    resource_tracker.ensure_running()  # it lifts the block when it is started, and the first worker would start it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
     try:
         yield

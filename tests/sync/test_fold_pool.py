@@ -83,7 +83,7 @@ class ShieldedKernel(ThreadedKernel):
 
 
 def test_an_interrupt_does_not_reach_the_workers() -> None:
-    """Also not while they are being started. Fails without the block, and if the resource tracker lifts it."""
+    """Also not while they are being started. Fails without the block around `submit`."""
     runs = [CutRun(None, leaf_run([(b"a", b"1")]), b"b"), CutRun(b"a", leaf_run([(b"b", b"2")]), None)]
     assert len(list(folded_runs(runs, "mkvs", level=0, kernel=ShieldedKernel(), workers=2))) == 2
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
