@@ -1,0 +1,118 @@
+"""What a commitment scheme must say, so that `fold` can do the rest.
+
+A scheme is encodings only: which leaves are legal, and the reference of a leaf, of a branch and of the
+root. It never sees more than one node at a time and keeps no state. Everything that depends on neighbours
+(where keys part, which branch a node hangs under, what a range proof holds) is in `fold` and `range_proof`.
+
+A *reference* is what a parent's slot holds for a child: a 32-byte hash, or, where the scheme inlines short
+nodes, the encoding of the node itself (shorter than 32 bytes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from proofs.path import Path
+
+Write = tuple[bytes, bytes | None]
+"""A put (key, value) or a delete (key, None)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the layers above may rely on instead of asking for a scheme by name."""
+
+    key_sizes: tuple[int, int]
+    """Smallest and largest legal key, in bytes."""
+    value_bytes_max: int
+    """Largest legal value, in bytes."""
+    has_code: bool = False
+    """Whether leaves name code blobs that travel beside the state."""
+
+
+class Scheme(Protocol):
+    """How one chain commits to its leaves. Implementations are immutable and thread-safe."""
+
+    @property
+    def name(self) -> str:
+        """What the user calls it, and a Root records."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """How keys are read as digits."""
+        ...
+
+    @property
+    def empty_root(self) -> bytes:
+        """Root hash (32 bytes) of the state without leaves."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def check_leaf(self, key: bytes, value: bytes) -> None:
+        """Refuse a leaf that no honest trie holds.
+
+        Raises:
+            InvalidLeafError: the key's size or the value's form is not legal.
+        """
+        ...
+
+    def leaf(self, key: bytes, value: bytes, depth: int) -> bytes:
+        """Reference of a leaf that hangs under a branch at `depth - 1` (depth 0: it is the whole trie)."""
+        ...
+
+    def value(self, key: bytes, value: bytes) -> bytes:
+        """What the branch whose path is exactly `key` holds for this leaf."""
+        ...
+
+    def branch(self, slots: Sequence[bytes | None], value: bytes | None, key: bytes, start: int, depth: int) -> bytes:
+        """Reference of a branch at `depth`, lifted along `key` to position `start` <= depth.
+
+        `slots` has `path.radix(depth)` references or None; `value` is what `value()` gave, or None. At least
+        two of them are present. `key` is any key below the branch.
+
+        Raises:
+            InvalidLeafError: the parts cannot belong together (a slot without its account, a storage root
+                that is not the account's).
+        """
+        ...
+
+    def lift(self, ref: bytes, key: bytes, start: int, depth: int) -> bytes:
+        """Reference at position `start` of a branch that is known only by its own reference at `depth`.
+
+        Raises:
+            MalformedProofError: the scheme's branches cannot be lifted unopened.
+        """
+        ...
+
+    def root(self, ref: bytes) -> bytes:
+        """Root hash (32 bytes) of the trie whose topmost node has reference `ref`."""
+        ...
+
+    def check_ref(self, ref: bytes) -> None:
+        """Refuse a reference that no canonical trie holds: wrong size, empty, or sloppily encoded.
+
+        Raises:
+            MalformedProofError
+        """
+        ...
+
+    def check_value(self, key: bytes, payload: bytes) -> None:
+        """The same for what `value()` gives.
+
+        Raises:
+            MalformedProofError, InvalidLeafError
+        """
+        ...
+
+    def implied_clears(self, writes: Iterable[Write]) -> list[bytes]:
+        """Key prefixes that these writes clear by the chain's own rules, before the puts."""
+        ...
+
+    def code_hash(self, key: bytes, value: bytes) -> bytes | None:
+        """Hash of the code blob that this leaf names, or None."""
+        ...
