@@ -36,7 +36,8 @@ class Oasis:
         self, pairs: list[tuple[bytes, bytes]], *, namespace: bytes, version: int, root_type: int
     ) -> tuple[int, bytes]:
         """A database with one finalised root: its number, and the root in CBOR."""
-        db: int = self("open", namespace=namespace)["db"]
+        large = any(len(value) >= 1 << 20 for _, value in pairs)  # more than its database takes in memory
+        db: int = self("open", namespace=namespace, on_disk=large)["db"]
         root = bytes.fromhex(self("commit", db=db, version=version, type=root_type, ops=list(map(list, pairs)))["root"])
         self("finalize", db=db, roots=[root])
         return db, root
