@@ -12,14 +12,17 @@ from collections.abc import Callable, Iterable
 from proofs.errors import MalformedProofError
 from proofs.hashing import sha512_256
 from proofs.oasis.node import NO_LEAF, encode_branch, encode_leaf, label
+from proofs.schemes.mkvs import MKVS
 from sync.oasis.cuts import Cut
 from sync.oasis.shape import Pair, Shape
-from sync.oasis.siblings import EMBEDDED, LEFT, RIGHT, Siblings
+from sync.oasis.siblings import Siblings
 from sync.oasis.snappy import SnappyWriter
 
 Sink = Callable[[int, bytes], object]
 """(chunk index, file bytes)."""
 _NULL = b"\xf6"
+_LEFT, _RIGHT, _EMBEDDED = 0, 1, -1
+_child = MKVS().path.child
 
 
 def entry(data: bytes) -> bytes:
@@ -37,13 +40,12 @@ def entry(data: bytes) -> bytes:
 class _Branch:
     """A branch on the current path, with its own entry ready."""
 
-    __slots__ = ("end", "entry", "first", "has_left", "side")
+    __slots__ = ("end", "entry", "key", "side")
 
-    def __init__(self, end: int, first: int, encoded: bytes, embedded: bool) -> None:
-        self.end, self.first = end, first
+    def __init__(self, end: int, key: bytes, encoded: bytes, embedded: bool) -> None:
+        self.end, self.key = end, key
         self.entry = entry(b"\1" + encoded)
-        self.side = EMBEDDED if embedded else LEFT
-        self.has_left = not embedded
+        self.side = _EMBEDDED if embedded else _LEFT
 
 
 class _Chunk:
@@ -55,25 +57,25 @@ class _Chunk:
         snappy = SnappyWriter(self._parts.append)
         self.write, self._flush = snappy.write, snappy.flush
 
-    def open(self, path: list[_Branch], from_leaf: int) -> None:
+    def open(self, path: list[_Branch]) -> None:
         """Entries of the branches above the first leaf, each with what is left of it."""
         for branch in path:
             self.write(branch.entry)
-            if branch.side == RIGHT:
-                self.name(branch, LEFT)
+            if branch.side == _RIGHT:
+                self.name(branch, _LEFT)
 
     def name(self, branch: _Branch, side: int) -> None:
         """A child that the chunk does not show: its hash, or null where there is none."""
-        digest = self._siblings.get((branch.first, branch.end, side))
+        digest = self._siblings.get((_child(branch.key, branch.end, side), branch.end + 1))
         self.write(_NULL if digest is None else b"\x58\x21\x02" + digest)
 
     def close(self, path: list[_Branch]) -> bytes:
         """What is right of the last leaf, innermost first; the file."""
         for branch in reversed(path):
-            if branch.side == EMBEDDED:
-                self.name(branch, LEFT)
-            if branch.side != RIGHT:
-                self.name(branch, RIGHT)
+            if branch.side == _EMBEDDED:
+                self.name(branch, _LEFT)
+            if branch.side != _RIGHT:
+                self.name(branch, _RIGHT)
         self._flush()
         return b"".join(self._parts)
 
@@ -121,14 +123,14 @@ def _emit(
             embedded = len(key) << 3 == ends_at
             run = label(key, parent, ends_at)
             branch = encode_branch(ends_at - parent, run, encoded if embedded else NO_LEAF)
-            path.append(_Branch(ends_at, leaf, branch, embedded))
+            path.append(_Branch(ends_at, key, branch, embedded))
             if chunk is not None:
                 chunk.write(path[-1].entry)
             parent = ends_at
         at += opened[leaf]
         if leaf == start:
             chunk = _Chunk(siblings)
-            chunk.open(path, leaf)
+            chunk.open(path)
         if chunk is None:
             continue
         if not embedded:
@@ -146,13 +148,12 @@ def _move(path: list[_Branch], common: int, key: bytes, chunk: _Chunk | None) ->
     """Leave the branches that end behind `common`, and change sides in the one that ends there."""
     while path[-1].end > common:
         done = path.pop()
-        if chunk is not None and done.side != RIGHT:
+        if chunk is not None and done.side != _RIGHT:
             chunk.write(_NULL)  # it had no right child
     top = path[-1]
-    if top.side == LEFT:
-        top.side = RIGHT
+    if top.side == _LEFT:
+        top.side = _RIGHT
         return
     top.side = key[top.end >> 3] >> (7 - (top.end & 7)) & 1
-    top.has_left = top.side == LEFT
-    if chunk is not None and not top.has_left:
+    if chunk is not None and top.side == _RIGHT:
         chunk.write(_NULL)

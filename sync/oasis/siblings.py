@@ -1,96 +1,101 @@
 """The hashes that chunks name: subtrees left and right of every cut.
 
-One read of the leaves folds the whole state. Of all hashes on the way only the root and those next to a
-chunk's boundary paths are kept: about two for each level of the trie and chunk. A branch is named by its
-first leaf and the end of its label, which no other branch shares.
+One read of the leaves folds the whole state, run by run; no run crosses a cut. A subtree that a chunk names lies
+wholly outside the chunk and next to it, so it is either closed inside one run, and then in that run's frontier, or
+closed by the fold that joins the frontiers. Both are remembered by position; nothing else is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, pairwise
 
-from proofs.errors import MalformedProofError
-from proofs.oasis.messages import EMPTY_HASH
-from proofs.oasis.node import branch_hash, label, leaf_hash
+from proofs import Kernel, LeafRun, fold, get_kernel
+from proofs.errors import LeafOrderError, MalformedProofError
+from proofs.fold import NODE, Item, frontier_root
+from proofs.schemes.mkvs import MKVS
 from sync.oasis.cuts import Cut
 from sync.oasis.shape import Pair, Shape
 
-LEFT, RIGHT, EMBEDDED = 0, 1, -1
-Siblings = dict[tuple[int, int, int], bytes]
-"""(first leaf of the branch, end of its label, side) -> hash of that child. No entry: no child."""
+Siblings = dict[tuple[bytes, int], bytes]
+"""(first bits of the key, zero-padded; how many bits) -> hash of the subtree there. No entry: no subtree."""
+
+RUN_LEAVES_MAX = 1 << 14
+RUN_BYTES_MAX = 16 << 20
+"""A run is folded at once, so it is bounded: memory is that of two runs, whatever the chunk size."""
 
 
-class _Branch:
-    """A branch on the current path. `side` is where the current leaf is; `wanted` the sides to remember."""
+class _Remembering(MKVS):
+    """The scheme, keeping the hash of every branch that a fold closes with it."""
 
-    __slots__ = ("children", "end", "first", "key", "side", "wanted")
+    def __init__(self) -> None:
+        self.found: Siblings = {}
 
-    def __init__(self, end: int, first: int, key: bytes) -> None:
-        self.end, self.first, self.key = end, first, key
-        self.side = LEFT
-        self.wanted = 0
-        self.children = [EMPTY_HASH, EMPTY_HASH, EMPTY_HASH]  # left, right, embedded (index -1)
+    def branch(self, slots: Sequence[bytes | None], value: bytes | None, key: bytes, start: int, depth: int) -> bytes:
+        ref = super().branch(slots, value, key, start, depth)
+        self.found[self.path.bound(key, start), start] = ref
+        return ref
 
 
-def find_siblings(leaves: Iterable[Pair], shape: Shape, cuts: list[Cut]) -> tuple[bytes, Siblings]:
+def find_siblings(
+    leaves: Iterable[Pair], shape: Shape, cuts: list[Cut], *, kernel: Kernel | None = None
+) -> tuple[bytes, Siblings]:
     """Root hash of the leaves, and what the chunks need of it.
 
     Raises:
         MalformedProofError: other leaves than those that were measured.
     """
-    starts, lasts = {start for start, _ in cuts}, {end - 1 for _, end in cuts}
-    siblings: Siblings = {}
-    path: list[_Branch] = []
-    root = EMPTY_HASH
-    shared, keys, values, opened, ends = (
-        shape.shared,
-        shape.key_sizes,
-        shape.value_sizes,
-        shape.opened,
-        shape.ends,
-    )
-    at = index = 0
-    for index, (key, value) in enumerate(leaves, 1):
-        leaf = index - 1
-        if index > shape.count or len(key) != keys[leaf] or len(value) != values[leaf]:
-            raise MalformedProofError(f"leaf {leaf} is not the one that was measured")
-        if leaf:
-            _close(path, shared[leaf], siblings)
-            top = path[-1]
-            top.side = RIGHT if top.side == LEFT else key[top.end >> 3] >> (7 - (top.end & 7)) & 1
-        for _ in range(opened[leaf]):
-            path.append(_Branch(ends[at], leaf, key))
-            at += 1
-        if not path:
-            root = leaf_hash(key, value)
-            continue
-        if len(key) << 3 == path[-1].end:
-            path[-1].side = EMBEDDED
-        path[-1].children[path[-1].side] = leaf_hash(key, value)
-        if leaf in starts:
-            for branch in path:
-                if branch.side == RIGHT and branch.children[LEFT] is not EMPTY_HASH:
-                    siblings[branch.first, branch.end, LEFT] = branch.children[LEFT]
-        if leaf in lasts:
-            for branch in path:
-                branch.wanted |= (2, 0, 3)[branch.side]  # by side: left, right, embedded
-    if index != shape.count:
-        raise MalformedProofError(f"{index} leaves, {shape.count} were measured")
-    return _close(path, -1, siblings) or root, siblings
+    scheme = _Remembering()
+    frontier = fold(scheme, _frontiers(leaves, shape, cuts, kernel or get_kernel(), scheme.found))
+    return frontier_root(scheme, frontier), scheme.found
 
 
-def _close(path: list[_Branch], common: int, siblings: Siblings) -> bytes | None:
-    """Hash the branches that end behind `common`; give back the root hash when none is left."""
-    while path and path[-1].end > common:
-        branch = path.pop()
-        start = path[-1].end if path else 0
-        left, right, embedded = branch.children
-        digest = branch_hash(branch.end - start, label(branch.key, start, branch.end), embedded, left, right)
-        if branch.wanted:
-            for side in (LEFT, RIGHT):
-                if branch.wanted >> side & 1 and branch.children[side] is not EMPTY_HASH:
-                    siblings[branch.first, branch.end, side] = branch.children[side]
-        if not path:
-            return digest
-        path[-1].children[path[-1].side] = digest
-    return None
+def _frontiers(
+    leaves: Iterable[Pair], shape: Shape, cuts: list[Cut], kernel: Kernel, found: Siblings
+) -> Iterator[Item]:
+    """Frontier items of all runs, in key order."""
+    plain = MKVS()
+    before: bytes | None = None
+    for run, following in pairwise(chain(_runs(leaves, shape, cuts), [None])):
+        assert run is not None
+        after = following.keys[0] if following is not None else None
+        try:
+            frontier = kernel.frontier(plain, run, before, after)
+        except LeafOrderError as error:
+            raise MalformedProofError(f"leaves that are not those that were measured: {error}") from error
+        for item in frontier:
+            if item[2] == NODE:
+                found[plain.path.bound(item[0], item[3]), item[3]] = item[1]
+            yield item
+        before = run.keys[-1]
+
+
+def _runs(leaves: Iterable[Pair], shape: Shape, cuts: list[Cut]) -> Iterator[LeafRun]:
+    """The leaves in runs, each ended by a cut or by a bound, each with the sizes that were measured."""
+    ends = iter(sorted({bound for cut in cuts for bound in cut} - {0}))
+    end = next(ends, 0)
+    keys: list[bytes] = []
+    values: list[bytes] = []
+    at = size = 0
+    for key, value in leaves:
+        keys.append(key)
+        values.append(value)
+        at += 1
+        size += len(value)
+        if at == end or len(keys) == RUN_LEAVES_MAX or size > RUN_BYTES_MAX:
+            yield _checked(keys, values, shape, at)
+            keys, values, size = [], [], 0
+            if at == end:
+                end = next(ends, 0)
+    if keys:
+        yield _checked(keys, values, shape, at)
+    if at != shape.count:
+        raise MalformedProofError(f"{at} leaves, {shape.count} were measured")
+
+
+def _checked(keys: list[bytes], values: list[bytes], shape: Shape, end: int) -> LeafRun:
+    part = slice(end - len(keys), end)
+    for sizes, column in ((shape.key_sizes, keys), (shape.value_sizes, values)):
+        if sizes[part].tolist() != list(map(len, column)):
+            raise MalformedProofError(f"leaves {part.start} to {end} are not those that were measured")
+    return LeafRun(keys, values)
