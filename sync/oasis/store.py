@@ -71,7 +71,9 @@ class OasisStore:
         for root in roots:
             self._refuse_existing(root)
         try:
-            work = Path(tempfile.mkdtemp(dir=self._folder(self.directory / _STAGING)))
+            for folder in (self.directory, self.directory / _STAGING):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            work = Path(tempfile.mkdtemp(dir=self.directory / _STAGING))
             try:
                 folder = work / str(version)
                 folder.mkdir(mode=0o700)
@@ -129,10 +131,6 @@ class OasisStore:
 
     def path(self, root: OasisRoot) -> Path:
         return self.directory / str(root.version) / root.hash.hex()
-
-    def _folder(self, path: Path) -> Path:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return path
 
     def _refuse_existing(self, root: OasisRoot) -> None:
         path = self.path(root)
