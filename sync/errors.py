@@ -19,6 +19,7 @@
     │  ├─ CheckpointMismatchError  expected, computed         → the leaves are not those of the root
     │  ├─ InvalidStateError        reason                     → leaves that no state can hold
     │  ├─ CodeUnavailableError     code_hash, reason          → a leaf names code that is not there
+    │  ├─ WorkerLostError          workers                    → a process was killed: try with fewer
     │  ├─ StoreLockedError         path
     │  └─ StoreAccessError         path, reason
     ├─ MirrorMismatchError         height, expected, computed → a write log whose root is not that of its leaves
@@ -26,7 +27,8 @@
     └─ RestoreError
        ├─ NoPeersLeftError         peers
        ├─ RestoreMismatchError     expected, computed
-       └─ RestoreConflictError     path
+       ├─ RestoreConflictError     path
+       └─ NoSpaceError             path, needed, free       → nothing was fetched
 
 Blame is assigned in one place: decoders raise FormatError and `proofs.ProofError` knowing nothing of peers; the
 restore session alone turns them into PeerMisbehavedError.
@@ -52,6 +54,7 @@ __all__ = [
     "LimitExceededError",
     "MirrorMismatchError",
     "NoPeersLeftError",
+    "NoSpaceError",
     "OversizeError",
     "PeerError",
     "PeerMisbehavedError",
@@ -65,6 +68,7 @@ __all__ = [
     "SyncError",
     "UnprovableError",
     "UnsupportedFormatError",
+    "WorkerLostError",
 ]
 
 
@@ -236,6 +240,16 @@ class CodeUnavailableError(CheckpointError):
         super().__init__(f"code {code_hash.hex()}: {reason}")
 
 
+class WorkerLostError(CheckpointError):
+    """A worker process died while it folded, or could not start. Nothing was published."""
+
+    hint = 'try again with fewer workers; a script that creates checkpoints needs an `if __name__ == "__main__"`'
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        super().__init__(f"one of {workers} workers died")
+
+
 class StoreLockedError(CheckpointError):
     """Another process is creating or pruning in this store."""
 
@@ -314,3 +328,15 @@ class RestoreConflictError(RestoreError):
         self.path = path
         self.reason = reason
         super().__init__(f"{path}: {reason}")
+
+
+class NoSpaceError(RestoreError):
+    """The file system has less room than the state may need; sizes in bytes."""
+
+    hint = "free space or choose another disk, then run the same command again"
+
+    def __init__(self, path: Path, *, needed: int, free: int) -> None:
+        self.path = path
+        self.needed = needed
+        self.free = free
+        super().__init__(f"{path}: the restore may need {needed} bytes, {free} are free")

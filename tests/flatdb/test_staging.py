@@ -17,7 +17,6 @@ from flatdb.errors import (
     RestoreKeyConflictError,
 )
 from flatdb.staging import CHUNK_ID_BYTES_MAX
-from flatdb.staging import CHUNK_ID_BYTES_MAX
 from flatdb.store import Store
 from tests.faults import SimulatedCrash, crash_before, kill_after_lines
 from tests.flatdb.conftest import IDENTITY
@@ -41,6 +40,8 @@ def load_the_rest(folder: Path) -> None:
         staging.ingest_blobs(b"blobs", BLOBS)
         assert staging.staged() == {*CHUNKS, b"blobs"}
         assert list(staging.scan()) == LEAVES
+        assert list(staging.blobs()) == BLOBS
+        assert staging.blob(BLOBS[1][0]) == b"code"
         staging.seal(RECORD)
     with FlatDB.open(folder) as db:
         assert (db.head, db.identity) == (RECORD, IDENTITY)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flatdb.errors import DatabaseCorruptError, DatabaseError, DatabaseNotFoundError, InvalidWriteLogError
+from flatdb import store as store_module
+from flatdb.errors import (
+    DatabaseAccessError,
+    DatabaseCorruptError,
+    DatabaseError,
+    DatabaseNotFoundError,
+    InvalidWriteLogError,
+)
 from flatdb.store import FAMILIES, LEAVES, META, Store
 from tests.faults import cut, flip_bit
 
@@ -155,3 +163,112 @@ def test_a_closed_store_says_so(path: Path) -> None:
     for call in (lambda: store.get(META, b""), lambda: store.cursor(META), store.batch, store.flush):
         with pytest.raises(RuntimeError):
             call()
+
+
+class Refusing:
+    """Stands for a part of RocksDB on a full disk, which refuses whatever it is asked."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def refuse(*_: object) -> None:
+            raise Exception(f"IO error: No space left on device: {name}")
+
+        return refuse
+
+
+@pytest.fixture
+def full(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """An open Store, all of whose parts refuse."""
+    with Store.create(path) as store, monkeypatch.context() as patch:
+        patch.setattr(store, "_families", {family: Refusing() for family in FAMILIES})
+        patch.setattr(store, "_rocks", Refusing())
+        yield store
+
+
+def test_each_refusal_of_the_disk_is_translated(full: Store, tmp_path: Path) -> None:
+    """Fails if a bare Exception of rocksdict gets out of any call."""
+    for call in (
+        lambda: full.get(META, b""),
+        lambda: full.cursor(META),
+        full.flush,
+        lambda: full.ingest(LEAVES, ITEMS, tmp_path / "table.sst"),
+    ):
+        with pytest.raises(DatabaseAccessError) as caught:
+            call()
+        assert caught.value.path == full.path
+    assert not (tmp_path / "table.sst").exists()
+
+
+def test_after_a_failed_commit_every_write_is_refused(full: Store) -> None:
+    """Fails if a write goes on after one whose outcome is unknown."""
+    batch = full.batch()
+    with pytest.raises(DatabaseAccessError) as first:
+        full.commit(batch)
+    for write in (full.batch, full.flush, lambda: full.commit(batch)):
+        with pytest.raises(DatabaseAccessError) as again:
+            write()
+        assert again.value is first.value
+
+
+def test_closing_reports_what_could_not_be_written_out(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store.create(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_families", {LEAVES: Refusing()})
+        with pytest.raises(DatabaseAccessError):
+            store.close()
+    store.close()
+
+
+def test_a_table_that_cannot_be_built(path: Path, tmp_path: Path) -> None:
+    with Store.create(path) as store:
+        with pytest.raises(DatabaseError):
+            store.ingest(LEAVES, ITEMS, tmp_path / "absent" / "table.sst")
+        assert list(store.items(LEAVES)) == []
+        with pytest.raises(DatabaseError):
+            store.checkpoint(tmp_path)
+
+
+def test_a_reader_tries_again_when_the_writer_moves_files_away(loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails if one lost race between reading the list of files and opening them is taken for damage."""
+    outcomes: list[DatabaseError] = [
+        DatabaseCorruptError(loaded, "no such file"),
+        DatabaseCorruptError(loaded, "again"),
+    ]
+    open_rocks = store_module._open_rocks
+
+    def losing(*arguments: Any) -> Any:
+        if outcomes:
+            raise outcomes.pop()
+        return open_rocks(*arguments)
+
+    monkeypatch.setattr(store_module, "_open_rocks", losing)
+    with Store.open(loaded, read_only=True) as store:
+        assert sum(1 for _ in store.items(LEAVES)) == len(ITEMS)
+    outcomes.extend([DatabaseCorruptError(loaded, "for good")] * 100)
+    with pytest.raises(DatabaseCorruptError):
+        Store.open(loaded, read_only=True)
+
+
+@pytest.mark.parametrize("step", ["__setitem__", "finish"])
+def test_a_disk_that_fills_up_while_a_table_is_built(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    class FullWriter:
+        def __init__(self, _: object) -> None:
+            pass
+
+        def open(self, name: str) -> None:
+            Path(name).touch()
+
+        def __setitem__(self, key: bytes, value: bytes) -> None:
+            if step == "__setitem__":
+                raise Exception("IO error: No space left on device")
+
+        def finish(self) -> None:
+            raise Exception("IO error: No space left on device")
+
+    monkeypatch.setattr(store_module, "SstFileWriter", FullWriter)
+    with Store.create(path) as store:
+        with pytest.raises(DatabaseAccessError):
+            store.ingest(LEAVES, ITEMS, tmp_path / "table.sst")
+        assert list(store.items(LEAVES)) == []
+    assert not (tmp_path / "table.sst").exists()
