@@ -61,7 +61,7 @@ def nested(message: type[Message]) -> Kind:
     return Kind(lambda value: encode_fields(message.FIELDS, value), message.from_plain)
 
 
-def _namespace() -> Kind:
+def namespace_kind() -> Kind:
     inner = octets(32)
 
     def decode(value: Any) -> bytes:
@@ -83,7 +83,7 @@ class OasisRoot(Message):
     hash: bytes
 
     FIELDS = (
-        Field("ns", "namespace", _namespace()),
+        Field("ns", "namespace", namespace_kind()),
         Field("hash", "hash", octets(32)),
         Field("version", "version", uint(64)),
         Field("root_type", "root_type", uint(8)),
@@ -163,7 +163,7 @@ class GetCheckpointsRequest(Message):
 
     FIELDS = (
         Field("version", "version", uint(16)),
-        Field("namespace", "namespace", _namespace()),
+        Field("namespace", "namespace", namespace_kind()),
         Field("root_version", "root_version", nullable(uint(64)), omit=None),
     )
 
