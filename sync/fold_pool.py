@@ -20,6 +20,7 @@ from proofs import Frontier, Kernel, LeafRun, ProofError, fold, get_scheme
 from sync.chunk import LEAF_CHUNK, encode_run_part
 from sync.cut import CutRun
 from sync.errors import InvalidStateError, WorkerLostError
+from sync.root import HASH_BYTES
 from sync.spine import encode_section, piece_items, split_run
 
 __all__ = ["FoldedRun", "folded_runs"]
@@ -79,7 +80,8 @@ def _fold_run(task: RunTask) -> FoldedRun:
     spine = split_run(scheme, run, task.before, task.after, kernel=task.kernel)
     hashes: frozenset[bytes] = frozenset()
     if scheme.capabilities.has_code:
-        named = (scheme.code_hash(key, value) for key, value in run)
+        # A leaf that names code holds its hash: the short ones need not be decoded.
+        named = (scheme.code_hash(key, value) for key, value in run if len(value) >= HASH_BYTES)
         hashes = frozenset(code_hash for code_hash in named if code_hash is not None)
     return FoldedRun(
         before=task.before,

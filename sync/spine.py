@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from proofs import NODE, VALUE, Item, Kernel, LeafRun, MalformedProofError, Scheme, cbor
-from proofs.cut import pieces
 from sync.errors import FormatError, UnsupportedFormatError
 from sync.limits import Limits
 
@@ -60,14 +59,7 @@ def split_run(
     Raises:
         InvalidLeafError: as `fold`.
     """
-    found = []
-    for piece in pieces(scheme.path, run.keys, PIECE_LEAVES, before, after):
-        end = piece.start + piece.size
-        left = run.keys[piece.start - 1] if piece.start else before
-        right = run.keys[end] if end < len(run) else after
-        ((_, payload, kind, depth),) = kernel.frontier(scheme, run[piece.start : end], left, right)
-        found.append(SpinePiece(piece.size, depth, kind, payload))
-    return found
+    return [SpinePiece(*piece) for piece in kernel.pieces(scheme, run, PIECE_LEAVES, before, after)]
 
 
 def piece_items(spine_pieces: Sequence[SpinePiece], keys: Sequence[bytes]) -> list[Item]:
