@@ -68,7 +68,7 @@ class VerifiedChunk:
 
     @property
     def leaves(self) -> Iterator[tuple[bytes, bytes]]:
-        """(key, value) in key order. Chunks of the parallel chunker may repeat leaves of one another."""
+        """(key, value) in key order. Chunks repeat the embedded leaves of branches that they share."""
         return self.proof.leaves
 
 

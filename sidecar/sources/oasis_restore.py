@@ -1,0 +1,72 @@
+"""A mirror from the checkpoints that a storage service offers: a node's, or one of ours.
+
+Several checkpoints of one root are normal: nodes with other settings cut otherwise. They are tried in turn; one whose
+chunks prove nothing is given up, and what it made durable goes with it, since chunks of two families do not mix.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Protocol
+
+from flatdb import HeightRecord
+from proofs import ProofError
+from proofs.oasis.messages import ChunkMetadata, GetCheckpointsRequest, Metadata, OasisRoot
+from sync.errors import FormatError, NoPeersLeftError
+from sync.monitor import MONITOR_NONE, Monitor
+from sync.oasis.restore import OasisLimits, OasisRestore
+from sync.oasis.restored import RestoredMirror
+
+__all__ = ["CheckpointReader", "restore_from_endpoint"]
+
+
+class CheckpointReader(Protocol):
+    """What is asked of an endpoint; `oasis_grpc.OasisClient` asks it. Nothing of it is believed unverified."""
+
+    @property
+    def address(self) -> str: ...
+
+    async def get_checkpoints(self, request: GetCheckpointsRequest) -> list[Metadata]: ...
+
+    async def get_checkpoint_chunk(self, request: ChunkMetadata, *, bytes_max: int) -> bytes: ...
+
+
+async def restore_from_endpoint(
+    reader: CheckpointReader,
+    root: OasisRoot,
+    path: Path,
+    *,
+    limits: OasisLimits | None = None,
+    monitor: Monitor = MONITOR_NONE,
+) -> HeightRecord:
+    """Restore the state of `root`, which is the caller's own, into a mirror at `path` (and `path-N` for further tries).
+
+    Raises:
+        NoPeersLeftError: no checkpoint of this root was offered, or none of them is one.
+        SourceUnavailableError, OasisCallError: from the reader; the same call continues later.
+        FlatDBError, RestoreMismatchError: as `RestoredMirror`.
+    """
+    limits = limits or OasisLimits()
+    offered = await reader.get_checkpoints(GetCheckpointsRequest(root.namespace, root.version))
+    failures = {}
+    for number, metadata in enumerate(one for one in offered if one.root == root):
+        name = f"{reader.address}, checkpoint {metadata.encoded_hash.hex()[:12]}"
+        target = path if not number else path.with_name(f"{path.name}-{number}")
+        try:
+            return await _restore(reader, OasisRestore(root, metadata, limits), target, monitor)
+        except (FormatError, ProofError) as error:
+            failures[name] = str(error)
+    raise NoPeersLeftError(failures or {reader.address: "it offers no checkpoint of this root"})
+
+
+async def _restore(reader: CheckpointReader, restore: OasisRestore, path: Path, monitor: Monitor) -> HeightRecord:
+    mirror = await asyncio.to_thread(RestoredMirror, path, restore)
+    with mirror:
+        monitor.phase_started("chunks", total=len(restore.missing), unit="chunks")
+        for chunk in list(restore.wanted()):
+            data = await reader.get_checkpoint_chunk(chunk, bytes_max=restore.limits.chunk_file_bytes_max)
+            await asyncio.to_thread(mirror.accept, chunk.index, data)
+            monitor.advanced("chunks", 1)
+        monitor.phase_finished("chunks")
+        return await asyncio.to_thread(mirror.seal, monitor)
