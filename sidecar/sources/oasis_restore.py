@@ -13,12 +13,13 @@ from typing import Protocol
 from flatdb import HeightRecord
 from proofs import ProofError
 from proofs.oasis.messages import ChunkMetadata, GetCheckpointsRequest, Metadata, OasisRoot
+from sidecar.sources.oasis_grpc import OasisClient
 from sync.errors import FormatError, NoPeersLeftError
 from sync.monitor import MONITOR_NONE, Monitor
 from sync.oasis.restore import OasisLimits, OasisRestore
 from sync.oasis.restored import RestoredMirror
 
-__all__ = ["CheckpointReader", "restore_from_endpoint"]
+__all__ = ["CheckpointReader", "restore_from_address", "restore_from_endpoint"]
 
 
 class CheckpointReader(Protocol):
@@ -58,6 +59,19 @@ async def restore_from_endpoint(
         except (FormatError, ProofError) as error:
             failures[name] = str(error)
     raise NoPeersLeftError(failures or {reader.address: "it offers no checkpoint of this root"})
+
+
+def restore_from_address(address: str, root: OasisRoot, path: Path, *, monitor: Monitor = MONITOR_NONE) -> HeightRecord:
+    """`restore_from_endpoint` at `unix:PATH` or `HOST:PORT`, for callers without a loop."""
+
+    async def restore() -> HeightRecord:
+        client = OasisClient(address)
+        try:
+            return await restore_from_endpoint(client, root, path, monitor=monitor)
+        finally:
+            await client.close()
+
+    return asyncio.run(restore())
 
 
 async def _restore(reader: CheckpointReader, restore: OasisRestore, path: Path, monitor: Monitor) -> HeightRecord:
