@@ -1,19 +1,22 @@
 """Checkpoints that cannot be told from those that a node makes.
 
-Three sequential reads of the leaves, and no node store: one over keys and value sizes, which fixes the shape
-and so every cut; one that folds, for the root and the hashes that chunks name; one that writes. What is kept
+Two sequential reads of the leaves, and no node store: one over keys and value sizes, which fixes the shape and so every
+cut; one that folds, and writes what chunks show to a spool. Then the hashes that chunks name are known. What is kept
 of a leaf is 12 bytes, in a file past a budget.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from proofs import Kernel, get_kernel
 from proofs.oasis.messages import Metadata, OasisRoot, WriteLog
 from sync.errors import CheckpointMismatchError
 from sync.monitor import MONITOR_NONE, Monitor
 from sync.oasis.cuts import cut
+from sync.oasis.draft import Drafter
 from sync.oasis.emit import emit
 from sync.oasis.shape import SPILL_BYTES, Pair, measure
 from sync.oasis.siblings import find_siblings
@@ -25,7 +28,7 @@ NODE_THREADS = 12
 """What a node uses with its parallel chunker on; 0 when it is off, which is the default."""
 
 ReadState = Callable[[], Iterable[Pair]]
-"""Starts a read of all leaves in key order. Called three times; every read must give the same leaves."""
+"""Starts a read of all leaves in key order. Called twice; every read must give the same leaves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,7 @@ def create_checkpoint(
     store: OasisStore,
     *,
     chunking: Chunking = Chunking(),
+    kernel: Kernel | None = None,
     monitor: Monitor = MONITOR_NONE,
 ) -> Metadata:
     """Make and publish the checkpoint of one root.
@@ -56,7 +60,7 @@ def create_checkpoint(
         CheckpointExistsError, StoreAccessError: from the store.
         ProofError: leaves that the trie cannot hold, or out of order.
     """
-    (metadata,) = create_round([(read_state, root)], store, chunking=chunking, monitor=monitor)
+    (metadata,) = create_round([(read_state, root)], store, chunking=chunking, kernel=kernel, monitor=monitor)
     return metadata
 
 
@@ -65,6 +69,7 @@ def create_round(
     store: OasisStore,
     *,
     chunking: Chunking = Chunking(),
+    kernel: Kernel | None = None,
     monitor: Monitor = MONITOR_NONE,
 ) -> list[Metadata]:
     """Make the checkpoints of one version, and publish all of them or none.
@@ -81,32 +86,31 @@ def create_round(
     kept = {root.hash: (read_state, root) for read_state, root in reversed(states)}
     with store.stage(*(root for _, root in kept.values())) as stages:
         made = [
-            _fill(stage, read_state, chunking, monitor)
+            _fill(stage, read_state, chunking, kernel or get_kernel(), monitor)
             for stage, (read_state, _) in zip(stages, kept.values(), strict=True)
         ]
     return made[::-1]
 
 
-def _fill(stage: Stage, read_state: ReadState, chunking: Chunking, monitor: Monitor) -> Metadata:
+def _fill(stage: Stage, read_state: ReadState, chunking: Chunking, kernel: Kernel, monitor: Monitor) -> Metadata:
     monitor.phase_started("measure", total=None, unit="leaves")
     shape = measure(read_state(), spill_bytes=chunking.spill_bytes, directory=stage.path)
     cuts = cut(shape, chunking.chunk_bytes, chunking.threads)
     monitor.phase_finished("measure")
 
-    monitor.phase_started("fold", total=shape.count, unit="leaves")
-    computed, siblings = find_siblings(read_state(), shape, cuts)
-    if computed != stage.root.hash:
-        raise CheckpointMismatchError(expected=stage.root.hash, computed=computed)
-    monitor.phase_finished("fold")
+    with tempfile.TemporaryFile(dir=stage.path) as spool:
+        monitor.phase_started("fold", total=shape.count, unit="leaves")
+        drafter = Drafter(shape, cuts, spool, kernel)
+        drafter.read(read_state(), monitor)
+        computed, siblings = find_siblings(drafter.frontiers)
+        if computed != stage.root.hash:
+            raise CheckpointMismatchError(expected=stage.root.hash, computed=computed)
+        monitor.phase_finished("fold")
 
-    monitor.phase_started("write", total=len(cuts), unit="chunks")
-
-    def put(index: int, data: bytes) -> None:
-        stage.put_chunk(index, data)
-        monitor.advanced("write", 1)
-
-    digests = emit(read_state(), shape, cuts, siblings, put)
-    monitor.phase_finished("write")
+        monitor.phase_started("write", total=len(cuts), unit="chunks")
+        digests = emit(drafter.drafts, siblings, spool, stage.put_chunk)
+        monitor.advanced("write", len(cuts))
+        monitor.phase_finished("write")
     return stage.finish(digests)
 
 

@@ -58,6 +58,14 @@ class SnappyWriter:
             self.flush()
         buffer += data
 
+    def write_small(self, items: bytes) -> None:
+        """Items joined, none of them larger than a block: these are framed alike wherever they meet."""
+        self._buffer += items
+        whole = (len(self._buffer) - 1) // BLOCK_BYTES_MAX * BLOCK_BYTES_MAX
+        if whole > 0:  # a block that is exactly full waits, as in `write`
+            self._frame(bytes(self._buffer[:whole]))
+            del self._buffer[:whole]
+
     def flush(self) -> None:
         """Frame what is buffered. Call once, at the end."""
         if self._buffer:

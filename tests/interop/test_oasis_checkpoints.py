@@ -6,14 +6,17 @@ import os
 import random
 import shutil
 import struct
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
+from proofs import get_kernel
 from proofs.hashing import sha512_256
 from proofs.oasis.messages import IO, STATE, Metadata, OasisRoot
 from sync.oasis.create import Chunking, create_checkpoint
 from sync.oasis.cuts import cut
+from sync.oasis.draft import Drafter
 from sync.oasis.emit import emit
 from sync.oasis.restore import OasisLimits, read_checkpoint
 from sync.oasis.shape import measure
@@ -41,10 +44,12 @@ def draw_state(rng: random.Random) -> list[Pair]:
 def make(pairs: list[Pair], root: OasisRoot, chunk_bytes: int, threads: int) -> Metadata:
     """Metadata of a checkpoint that is thrown away."""
     shape = measure(pairs)
-    cuts = cut(shape, chunk_bytes, threads)
-    computed, siblings = find_siblings(pairs, shape, cuts)
+    spool = BytesIO()
+    drafter = Drafter(shape, cut(shape, chunk_bytes, threads), spool, get_kernel())
+    drafter.read(pairs)
+    computed, siblings = find_siblings(drafter.frontiers)
     assert computed == root.hash
-    return Metadata(root, tuple(emit(pairs, shape, cuts, siblings, lambda index, data: None)))
+    return Metadata(root, tuple(emit(drafter.drafts, siblings, spool, lambda index, data: None)))
 
 
 @pytest.mark.slow

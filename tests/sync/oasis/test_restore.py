@@ -10,12 +10,12 @@ import pytest
 
 from proofs.errors import MalformedProofError, RootMismatchError
 from proofs.hashing import sha512_256
+from proofs.oasis.entries import entry
 from proofs.oasis.messages import EMPTY_HASH, Metadata, OasisRoot, TreeID
 from proofs.oasis.messages import IterateRequest as Iterate
 from proofs.oasis.reads import sync_iterate
 from sync.errors import DigestMismatchError, OversizeError
 from sync.oasis.create import Chunking, create_checkpoint
-from sync.oasis.emit import entry
 from sync.oasis.restore import (
     BadCheckpointError,
     IncompleteCheckpointError,

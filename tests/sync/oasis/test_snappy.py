@@ -77,6 +77,22 @@ def test_blocks_are_cut_as_a_buffered_writer_cuts_them() -> None:
     assert sizes(noise[:half], noise[:half]) == [full]
 
 
+@pytest.mark.parametrize("before", [0, 1, 40_000])
+@pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, 200_000])
+def test_small_items_may_be_joined(before: int, size: int) -> None:
+    noise = random.Random(3).randbytes(before + size)
+    items = [noise[at : at + 1000] for at in range(before, before + size, 1000)]
+    expected = framed(noise[:before], *items, b"x" * 70_000, b"end")
+    out = bytearray()
+    writer = SnappyWriter(out.extend)
+    writer.write(noise[:before])
+    writer.write_small(b"".join(items))
+    writer.write(b"x" * 70_000)
+    writer.write_small(b"end")
+    writer.flush()
+    assert bytes(out) == expected
+
+
 def test_what_hardly_shrinks_is_stored() -> None:
     """The rule compares with n - n // 8, in whole bytes."""
     noise = random.Random(2).randbytes(4000)
