@@ -13,7 +13,7 @@ import os
 from typing import Protocol
 
 from proofs.cut import pieces
-from proofs.errors import MalformedProofError, ProofError
+from proofs.errors import MalformedProofError
 from proofs.fold import Frontier, fold, run_items
 from proofs.leafrun import LeafRun
 from proofs.oasis.entries import Entries, write_entries
@@ -29,7 +29,7 @@ else:
 VARIABLE = "LEAFMIRROR_KERNEL"
 
 
-class KernelUnavailableError(ProofError):
+class KernelUnavailableError(RuntimeError):
     """A kernel was asked for by name that this installation does not have."""
 
     def __init__(self, name: str, available: tuple[str, ...]) -> None:
