@@ -1,8 +1,8 @@
 """What our copy of the node's storage service answers: proofs from the mirror, checkpoints from the store.
 
 Decides what is known and what is not; how calls arrive is `sources.oasis_grpc`. Proofs are given at the roots whose
-spine was added; a spine costs one fold of the leaves and a few hundred bytes for each 512 of them. Not thread-safe:
-one service, one loop.
+spine was added; a spine costs one fold of the leaves and some 400 bytes for each 64 of them. Not thread-safe: one
+service, one loop.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from sidecar.oasis_status import (
 from sync.errors import CheckpointNotFoundError
 from sync.oasis.store import OasisStore
 
-STUB_LEAVES: Final = 512
+STUB_LEAVES: Final = 128
 """Leaves of the subtrees that a spine folds away: a read opens one or two of them."""
 TREES_KEPT: Final = 4
 

@@ -1,7 +1,9 @@
-"""Oasis' own checkpoints on the command line: `checkpoint create --format oasis-1`, and `import oasis-checkpoint`."""
+"""Oasis on the command line: `checkpoint create --format oasis-1`, `import oasis-checkpoint`, `serve-oasis`."""
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -12,10 +14,12 @@ import typer
 
 from flatdb import HeightRecord
 from proofs.oasis.messages import ROOT_TYPES, OasisRoot
-from sidecar.cli.options import AsJSON, Hash, Height, Progress, hex_bytes
-from sidecar.cli.output import ProgressStyle, open_monitor, print_json, print_pairs, print_verdict
+from sidecar.cli.failure import ExitCode
+from sidecar.cli.options import AsJSON, Hash, Height, Progress, StorePath, hex_bytes
+from sidecar.cli.output import ProgressStyle, open_monitor, print_json, print_line, print_pairs, print_verdict
 from sidecar.oasis_checkpoint import create_oasis_checkpoints, oasis_root, read_io_log
 from sidecar.sources.oasis_restore import restore_from_address
+from sidecar.sources.oasis_service import run_oasis_service
 from sync.mirror import Mirror
 from sync.monitor import Monitor
 from sync.oasis.create import CHUNK_BYTES, Chunking
@@ -23,7 +27,16 @@ from sync.oasis.restored import restore_directory
 from sync.oasis.store import OasisStore
 from sync.root import Root
 
-__all__ = ["ChunkBytes", "ChunkerThreads", "FromWriteLog", "RootType", "RootTypeOption", "create", "import_checkpoint"]
+__all__ = [
+    "ChunkBytes",
+    "ChunkerThreads",
+    "FromWriteLog",
+    "RootType",
+    "RootTypeOption",
+    "create",
+    "import_checkpoint",
+    "serve",
+]
 
 
 class RootType(StrEnum):
@@ -137,6 +150,35 @@ def import_checkpoint(
         print_json("import.oasis", fields)
     else:
         print_verdict(True, f"{path}: a mirror at height {record.height}, root {root.hash.hex()}")
+
+
+def serve(
+    store_url: StorePath,
+    mirror: Annotated[
+        Path | None, typer.Option("--mirror", metavar="DIR", help="Prove reads from this mirror, too, as of now.")
+    ] = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option("--listen", metavar="ADDRESS", help="unix:PATH or HOST:PORT; may be given again."),
+    ] = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Serve Oasis' storage service (gRPC): checkpoints, reads with proofs, diffs. No TLS, no authentication."""
+    addresses = listen or ["127.0.0.1:8471"]
+
+    def tell(bound: list[str]) -> None:
+        if as_json:
+            print_json("serve.oasis", {"addresses": bound})
+        else:
+            print_line(f"listening on {' '.join(bound)}")
+        sys.stdout.flush()
+
+    try:
+        stopped_by = run_oasis_service(OasisStore(_folder(store_url)), mirror, addresses, listening=tell)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if stopped_by == signal.SIGINT:
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 def _restore(source: str, root: OasisRoot, path: Path, monitor: Monitor) -> HeightRecord:
