@@ -1,15 +1,16 @@
 """What our copy of the node's storage service answers: proofs from the mirror, checkpoints from the store.
 
 Decides what is known and what is not; how calls arrive is `sources.oasis_grpc`. Proofs are given at the roots whose
-spine was added; a spine costs one fold of the leaves and some 400 bytes for each 64 of them. Not thread-safe: one
-service, one loop.
+spine was added; a spine costs one fold of the leaves and some 400 bytes for each 64 of them. Threads may read at once;
+they take turns.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, TypeVar
 
 from flatdb import FrozenView, WriteLog
 from proofs.errors import MalformedProofError
@@ -25,10 +26,11 @@ from proofs.oasis.messages import (
     OasisRoot,
     Proof,
 )
-from proofs.oasis.reads import sync_get, sync_get_prefixes, sync_iterate
+from proofs.oasis.reads import ReadTooLargeError, sync_get, sync_get_prefixes, sync_iterate
 from proofs.oasis.tree import Pair, Tree, build
 from sidecar.oasis_status import (
     CHUNK_NOT_FOUND,
+    LIMIT_REACHED,
     MUST_FOLLOW,
     ROOT_NOT_FOUND,
     UNSUPPORTED,
@@ -41,6 +43,9 @@ from sync.oasis.store import OasisStore
 STUB_LEAVES: Final = 128
 """Leaves of the subtrees that a spine folds away: a read opens one or two of them."""
 TREES_KEPT: Final = 4
+PREFIXES_MAX: Final = 4096
+"""Prefixes of one request: each is a walk of its own."""
+R = TypeVar("R")
 
 FindWriteLog = Callable[[OasisRoot], WriteLog | None]
 """The write log that ends in a root, if it is kept."""
@@ -53,6 +58,7 @@ class OasisBackend:
         self._store = store
         self._find_write_log = find_write_log
         self._trees: OrderedDict[OasisRoot, Tree] = OrderedDict()
+        self._lock = threading.Lock()
 
     def add_state(self, root: OasisRoot, view: FrozenView) -> None:
         """Answer reads at `root` from `view`, which stays open as long as this does. The oldest makes room.
@@ -70,18 +76,21 @@ class OasisBackend:
         """The same from a tree at hand."""
         if tree.root_hash != root.hash:
             raise OasisCallError("mirror", ROOT_NOT_FOUND, f"the leaves fold to {tree.root_hash.hex()}")
-        self._trees[root] = tree
-        while len(self._trees) > TREES_KEPT:
-            self._trees.popitem(last=False)
+        with self._lock:
+            self._trees[root] = tree
+            while len(self._trees) > TREES_KEPT:
+                self._trees.popitem(last=False)
 
     def sync_get(self, request: GetRequest) -> Proof:
-        return _proven(lambda: sync_get(self._tree(request.tree.root), request))
+        return self._prove(sync_get, request.tree.root, request)
 
     def sync_get_prefixes(self, request: GetPrefixesRequest) -> Proof:
-        return _proven(lambda: sync_get_prefixes(self._tree(request.tree.root), request))
+        if len(request.prefixes) > PREFIXES_MAX:
+            raise OasisCallError("mirror", LIMIT_REACHED, f"at most {PREFIXES_MAX} prefixes at once")
+        return self._prove(sync_get_prefixes, request.tree.root, request)
 
     def sync_iterate(self, request: IterateRequest) -> Proof:
-        return _proven(lambda: sync_iterate(self._tree(request.tree.root), request))
+        return self._prove(sync_iterate, request.tree.root, request)
 
     def get_diff(self, request: GetDiffRequest) -> list[LogEntry]:
         """All entries from one root to the next, in key order; offset and limit are the caller's.
@@ -117,15 +126,15 @@ class OasisBackend:
         except CheckpointNotFoundError as error:
             raise OasisCallError("store", CHUNK_NOT_FOUND, str(error)) from error
 
-    def _tree(self, root: OasisRoot) -> Tree:
-        try:
-            return self._trees[root]
-        except KeyError:
-            raise OasisCallError("mirror", ROOT_NOT_FOUND, f"no reads at version {root.version}") from None
-
-
-def _proven(read: Callable[[], Proof]) -> Proof:
-    try:
-        return read()
-    except MalformedProofError as error:
-        raise OasisCallError("mirror", UNSUPPORTED, error.reason) from error
+    def _prove(self, read: Callable[[Tree, R], Proof], root: OasisRoot, request: R) -> Proof:
+        """An answer, one at a time: a tree keeps what it has opened."""
+        with self._lock:
+            tree = self._trees.get(root)
+            if tree is None:
+                raise OasisCallError("mirror", ROOT_NOT_FOUND, f"no reads at version {root.version}")
+            try:
+                return read(tree, request)
+            except MalformedProofError as error:
+                raise OasisCallError("mirror", UNSUPPORTED, error.reason) from error
+            except ReadTooLargeError as error:
+                raise OasisCallError("mirror", LIMIT_REACHED, str(error)) from error

@@ -19,7 +19,7 @@ from proofs.errors import MalformedProofError, RootMismatchError
 from proofs.fold import LEAF, NODE, VALUE, Item, fold, frontier_root
 from proofs.oasis.messages import EMPTY_HASH, Proof
 from proofs.oasis.node import decode_branch, decode_leaf
-from proofs.schemes.mkvs import MKVS
+from proofs.schemes.mkvs import KEY_BYTES_MAX, MKVS
 
 VERSION_MAX = 1
 DEPTH_MAX = 128
@@ -177,6 +177,8 @@ def _open_branch(entry: bytes, path: int, bits: int, digit: bool) -> tuple[_Open
         if label_bits < 1 or run >> (label_bits - 1) != path & 1:
             raise MalformedProofError("a label that does not begin with its side")
         path, bits = path >> 1, bits - 1
+    if bits + label_bits > 8 * KEY_BYTES_MAX:  # also bounds what every step below costs
+        raise MalformedProofError("a path that is longer than any key")
     return _Open(path << label_bits | run, bits + label_bits, 0, 0), leaf
 
 

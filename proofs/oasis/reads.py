@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from proofs.errors import MalformedProofError
-from proofs.oasis.messages import EMPTY_HASH, GetPrefixesRequest, GetRequest, IterateRequest, Proof
+from proofs.errors import MalformedProofError, ProofError
+from proofs.oasis.messages import EMPTY_HASH, MESSAGE_BYTES_MAX, GetPrefixesRequest, GetRequest, IterateRequest, Proof
 from proofs.oasis.node import NO_LEAF, encode_branch, encode_leaf, label
 from proofs.oasis.proof import VERSION_MAX
 from proofs.oasis.tree import Branch, Leaf, Node, Opened, Tree
@@ -19,6 +19,14 @@ from proofs.schemes.mkvs import MKVS
 
 _BEFORE, _AT, _LEFT, _AFTER = range(4)
 _path = MKVS().path
+
+
+class ReadTooLargeError(ProofError):
+    """An answer would be larger than any message: ask for less at once."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.bytes_max = bytes_max
+        super().__init__(f"the proof would have more than {bytes_max} bytes")
 
 
 class ProofBuilder:
@@ -38,13 +46,19 @@ class ProofBuilder:
         self.size = 0
 
     def include(self, node: Node | None) -> Opened | None:
-        """Add a node (None: no child) and give it back opened."""
+        """Add a node (None: no child) and give it back opened.
+
+        Raises:
+            ReadTooLargeError: what is included would not fit into a message.
+        """
         if node is None:
             return None
         opened = self._included.get(node.hash)
         if opened is None:
             opened = self._included[node.hash] = self._tree.open(node)
             self.size += 1 + len(self._encode(opened))
+            if self.size > MESSAGE_BYTES_MAX:
+                raise ReadTooLargeError(MESSAGE_BYTES_MAX)
         return opened
 
     def build(self) -> Proof:

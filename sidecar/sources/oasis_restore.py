@@ -1,7 +1,8 @@
 """A mirror from the checkpoints that a storage service offers: a node's, or one of ours.
 
 Several checkpoints of one root are normal: nodes with other settings cut otherwise. They are tried in turn; one whose
-chunks prove nothing is given up, and what it made durable goes with it, since chunks of two families do not mix.
+chunks prove nothing is given up, and what it made durable is deleted: its leaves were proven, but the restore is known
+by its metadata, and another one begins anew.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Protocol
 from flatdb import HeightRecord
 from proofs import ProofError
 from proofs.oasis.messages import ChunkMetadata, GetCheckpointsRequest, Metadata, OasisRoot
+from sidecar.errors import SourceUnavailableError
 from sidecar.sources.oasis_grpc import OasisClient
-from sync.errors import FormatError, NoPeersLeftError
+from sync.errors import DigestMismatchError, FormatError, NoPeersLeftError, RestoreMismatchError
 from sync.monitor import MONITOR_NONE, Monitor
 from sync.oasis.restore import OasisLimits, OasisRestore
 from sync.oasis.restored import RestoredMirror
@@ -41,22 +43,21 @@ async def restore_from_endpoint(
     limits: OasisLimits | None = None,
     monitor: Monitor = MONITOR_NONE,
 ) -> HeightRecord:
-    """Restore the state of `root`, which is the caller's own, into a mirror at `path` (and `path-N` for further tries).
+    """Restore the state of `root`, which is the caller's own, into a mirror at `path`.
 
     Raises:
         NoPeersLeftError: no checkpoint of this root was offered, or none of them is one.
         SourceUnavailableError, OasisCallError: from the reader; the same call continues later.
-        FlatDBError, RestoreMismatchError: as `RestoredMirror`.
+        FlatDBError: as `RestoredMirror`.
     """
     limits = limits or OasisLimits()
     offered = await reader.get_checkpoints(GetCheckpointsRequest(root.namespace, root.version))
     failures = {}
-    for number, metadata in enumerate(one for one in offered if one.root == root):
+    for metadata in (one for one in offered if one.root == root):
         name = f"{reader.address}, checkpoint {metadata.encoded_hash.hex()[:12]}"
-        target = path if not number else path.with_name(f"{path.name}-{number}")
         try:
-            return await _restore(reader, OasisRestore(root, metadata, limits), target, monitor)
-        except (FormatError, ProofError) as error:
+            return await _restore(reader, OasisRestore(root, metadata, limits), path, monitor)
+        except (FormatError, ProofError, RestoreMismatchError) as error:
             failures[name] = str(error)
     raise NoPeersLeftError(failures or {reader.address: "it offers no checkpoint of this root"})
 
@@ -77,10 +78,23 @@ def restore_from_address(address: str, root: OasisRoot, path: Path, *, monitor: 
 async def _restore(reader: CheckpointReader, restore: OasisRestore, path: Path, monitor: Monitor) -> HeightRecord:
     mirror = await asyncio.to_thread(RestoredMirror, path, restore)
     with mirror:
-        monitor.phase_started("chunks", total=len(restore.missing), unit="chunks")
-        for chunk in list(restore.wanted()):
-            data = await reader.get_checkpoint_chunk(chunk, bytes_max=restore.limits.chunk_file_bytes_max)
+        try:
+            return await _fill(reader, restore, mirror, monitor)
+        except (FormatError, ProofError, RestoreMismatchError):
+            mirror.discard()
+            raise
+
+
+async def _fill(
+    reader: CheckpointReader, restore: OasisRestore, mirror: RestoredMirror, monitor: Monitor
+) -> HeightRecord:
+    monitor.phase_started("chunks", total=len(restore.missing), unit="chunks")
+    for chunk in list(restore.wanted()):
+        data = await reader.get_checkpoint_chunk(chunk, bytes_max=restore.limits.chunk_file_bytes_max)
+        try:
             await asyncio.to_thread(mirror.accept, chunk.index, data)
-            monitor.advanced("chunks", 1)
-        monitor.phase_finished("chunks")
-        return await asyncio.to_thread(mirror.seal, monitor)
+        except DigestMismatchError as error:  # the bytes are at fault, not the checkpoint: what is durable stays
+            raise SourceUnavailableError(reader.address, str(error)) from error
+        monitor.advanced("chunks", 1)
+    monitor.phase_finished("chunks")
+    return await asyncio.to_thread(mirror.seal, monitor)

@@ -6,6 +6,7 @@ are forgotten with the process; then completeness rests on the fold alone, which
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,6 +38,7 @@ class RestoredMirror:
 
     def __init__(self, path: Path, restore: OasisRestore) -> None:
         self._restore = restore
+        self._path = path
         self._db = FlatDB.stage(path, identity_of(restore.root), restore.metadata.encoded_hash)
         durable = {int.from_bytes(name) for name in self._db.staged()}
         self.continued = bool(durable)
@@ -49,6 +51,11 @@ class RestoredMirror:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._db.close()
+
+    def discard(self) -> None:
+        """Give the restore up, and delete what it made durable: nothing else is in the directory."""
+        self._db.close()
+        shutil.rmtree(self._path)
 
     def accept(self, index: int, untrusted: bytes) -> None:
         """Judge a chunk's file, and make its leaves durable.

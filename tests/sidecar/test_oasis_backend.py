@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from proofs.oasis.messages import (
 )
 from proofs.oasis.proof import verify
 from proofs.oasis.reads import sync_get, sync_get_prefixes, sync_iterate
-from sidecar.oasis_backend import TREES_KEPT, OasisBackend
+from sidecar.oasis_backend import PREFIXES_MAX, TREES_KEPT, OasisBackend
 from sidecar.oasis_status import (
     CHUNK_NOT_FOUND,
+    LIMIT_REACHED,
     MUST_FOLLOW,
     ROOT_NOT_FOUND,
     UNSUPPORTED,
@@ -76,6 +78,29 @@ def test_reads_elsewhere(store: OasisStore) -> None:
         backend.add_tree(replace(ROOT, version=version), tree_of(PAIRS))
     with pytest.raises(OasisCallError):
         backend.sync_get(GetRequest(WHERE, b"k"))
+
+
+def test_questions_that_are_too_large(store: OasisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = OasisBackend(store)
+    backend.add_tree(ROOT, tree_of(PAIRS))
+    monkeypatch.setattr("proofs.oasis.reads.MESSAGE_BYTES_MAX", 1000)
+    for ask in (
+        lambda: backend.sync_iterate(IterateRequest(WHERE, b"", 500)),
+        lambda: backend.sync_get_prefixes(GetPrefixesRequest(WHERE, (b"k",) * (PREFIXES_MAX + 1), 1)),
+    ):
+        with pytest.raises(OasisCallError) as caught:
+            ask()
+        assert caught.value.kind == LIMIT_REACHED
+
+
+def test_threads_take_turns(store: OasisStore) -> None:
+    backend = OasisBackend(store)
+    tree = tree_of(PAIRS, stub_leaves=16)
+    backend.add_tree(ROOT, tree)
+    whole = tree_of(PAIRS)
+    requests = [GetRequest(WHERE, key) for key, _ in PAIRS[::10]]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(backend.sync_get, requests)) == [sync_get(whole, request) for request in requests]
 
 
 def test_diffs(store: OasisStore) -> None:

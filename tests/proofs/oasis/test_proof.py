@@ -191,6 +191,13 @@ def test_labels_begin_with_their_side() -> None:
             verify_entries(root, [entries[0], b"\1" + label, *entries[2:]], 0)
 
 
+def test_a_path_is_no_longer_than_a_key() -> None:
+    """Else a few long labels would make every entry below them cost megabytes."""
+    long = encode_branch(65528, bytes(8191))
+    with pytest.raises(MalformedProofError):
+        verify_entries(EMPTY_HASH, [b"\1" + long, b"\1" + encode_branch(1, b"\0"), None, None, None], 0)
+
+
 def test_depth_is_bounded() -> None:
     """129 keys, each a prefix of the next, is the deepest trie that current nodes take."""
     pairs = [(b"k" * size, b"v") for size in range(130)]

@@ -19,7 +19,7 @@ from proofs.oasis.messages import (
     TreeID,
 )
 from proofs.oasis.proof import verify
-from proofs.oasis.reads import ProofBuilder, Walk, sync_get, sync_get_prefixes, sync_iterate
+from proofs.oasis.reads import ProofBuilder, ReadTooLargeError, Walk, sync_get, sync_get_prefixes, sync_iterate
 from proofs.oasis.tree import Branch, Node, Tree
 from tests.oasis_cases import NAMESPACE, apply_ops, numbered, reference_cases, root_of, tree_of, vectors
 
@@ -166,3 +166,12 @@ def test_sizes_are_those_that_chunkers_go_by() -> None:
     assert builder.size == before + 10
     assert root_of([(b"a", b"1"), (b"ab", b"2")]).hash == tree.root_hash
     assert isinstance(builder.build(), Proof)
+
+
+def test_an_answer_is_no_larger_than_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proofs.oasis.reads.MESSAGE_BYTES_MAX", 1000)
+    tree = tree_of(numbered(100))
+    sync_iterate(tree, IterateRequest(tree_id(tree), b"", 5))
+    with pytest.raises(ReadTooLargeError) as caught:
+        sync_iterate(tree, IterateRequest(tree_id(tree), b"", 90))
+    assert caught.value.bytes_max == 1000
