@@ -78,7 +78,7 @@ class Net:
             workers=INLINE,
             jitter=random.Random(1).random,
         )
-        async with running:
+        async with running, asyncio.timeout(1000):
             async for event in running:
                 self.events.append(event)
                 if stop_after is not None and len(self.of(ChunkStored)) >= stop_after:
@@ -283,7 +283,8 @@ def test_one_honest_peer_among_sluggards(most: Net, kind: str) -> None:
     most.check()
     assert report.elapsed_s < 15
     for peer in report.peers[:-1]:
-        assert peer.verdict in (verdict, Verdict.IDLE) or verdict in peer.faults, peer
+        # A peer may have been good, or not needed, before it went bad.
+        assert peer.verdict in (verdict, Verdict.IDLE) or peer.chunks > 0 or verdict in peer.faults, peer
     assert report.peers[-1].verdict is Verdict.GOOD
 
 
@@ -325,9 +326,9 @@ def test_verified_ranges_stay_valid_under_another_manifest(net: Net) -> None:
 def test_a_forged_manifest_convicts_all_who_gave_it(net: Net) -> None:
     """Fails if only the peer that happened to send the chunk is dropped."""
     forged = {f"forger {n}": _forged(net, proof=lambda data: flip(data, -1)) for n in range(3)}
-    net.restore(forged | {"honest": SimPeer(net.store, latency_s=0.3)})
+    report = net.restore(forged | {"honest": SimPeer(net.store, latency_s=0.3)})
     net.check()
-    assert {event.peer for event in net.of(PeerFaulted)} == set(forged)
+    assert [peer.peer for peer in report.peers if peer.verdict is Verdict.MISBEHAVED] == list(forged)
     assert [event.digest for event in net.of(ManifestDropped)] == [forged["forger 0"].offers[0].digest]
 
 
@@ -490,4 +491,5 @@ def test_any_mixture_with_one_honest_peer(seed: int, tmp_path: Path) -> None:
     names = rng.sample(list(peers), len(peers))
     report = net.restore({name: peers[name] for name in names})
     net.check()
-    assert {peer.peer: peer.verdict for peer in report.peers}["honest"] in (Verdict.GOOD, Verdict.SLOW)
+    honest = {peer.peer: peer.verdict for peer in report.peers}["honest"]
+    assert honest in (Verdict.GOOD, Verdict.SLOW, Verdict.IDLE)
