@@ -25,6 +25,8 @@ from sync.oasis.store import OasisStore
 from tests.interop.program import Oasis
 from tests.oasis_cases import NAMESPACE, Pair, random_state
 
+pytestmark = [pytest.mark.slow, pytest.mark.interop]
+
 STATES = int(os.environ.get("LEAFMIRROR_OASIS_STATES", "200"))
 """Random states of the differential test; 2,000 in the long run."""
 BATCHES = 20
@@ -52,7 +54,6 @@ def make(pairs: list[Pair], root: OasisRoot, chunk_bytes: int, threads: int) -> 
     return Metadata(root, tuple(emit(drafter.drafts, siblings, spool, lambda index, data: None)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_random_states_give_equal_checkpoints(batch: int, oasis: Oasis, rng: random.Random, tmp_path: Path) -> None:
     for number in range(batch, STATES, BATCHES):
@@ -73,7 +74,6 @@ def test_random_states_give_equal_checkpoints(batch: int, oasis: Oasis, rng: ran
         oasis("close", db=db)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("threads", [0, 12])
 def test_each_side_restores_what_the_other_made(
@@ -103,7 +103,6 @@ def leaves_hash(pairs: list[Pair]) -> bytes:
     return sha512_256(b"".join(struct.pack("<II", len(key), len(value)) + key + value for key, value in pairs))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("threads", [0, 12])
 def test_a_large_state_travels_both_ways(threads: int, oasis: Oasis, rng: random.Random, tmp_path: Path) -> None:
     """1,000,000 leaves where LEAFMIRROR_OASIS_LEAVES says so, 50,000 otherwise."""

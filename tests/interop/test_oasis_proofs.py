@@ -24,6 +24,8 @@ from proofs.oasis.tree import Branch, Tree
 from tests.interop.program import Oasis, RefusedError
 from tests.oasis_cases import NAMESPACE, Pair, nodes_of, random_state, tree_of
 
+pytestmark = [pytest.mark.slow, pytest.mark.interop]
+
 KINDS = ("uniform", "nested", "modules", "edges")
 
 
@@ -44,7 +46,6 @@ def draw_position(rng: random.Random, tree: Tree) -> bytes:
     return rng.choice([tree.root_hash, tree.root_hash, rng.randbytes(32), *branches])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_answers_are_equal_and_verify_on_both_sides(kind: str, oasis: Oasis, rng: random.Random) -> None:
     for count in (0, 1, 2, 10, 100):
@@ -87,7 +88,6 @@ def check_verdict(oasis: Oasis, root: bytes, proof: Proof, *, whole: bool = True
     return True
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_forgeries_are_refused_wherever_the_reference_refuses(kind: str, oasis: Oasis, rng: random.Random) -> None:
     accepted = 0

@@ -35,7 +35,7 @@ from sync.oasis.store import OasisStore
 from tests.interop.program import Oasis, RefusedError
 from tests.oasis_cases import NAMESPACE, random_state, root_of, tree_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.interop]
 CHUNKING = Chunking(chunk_bytes=4096, threads=3)
 
 
