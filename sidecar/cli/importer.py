@@ -12,6 +12,7 @@ import typer
 
 from flatdb import WriteLog
 from flatdb.writelog_file import save_write_logs
+from sidecar.cli import oasis
 from sidecar.cli.options import AsJSON
 from sidecar.cli.output import print_json, print_line
 from sidecar.errors import InvalidImportError
@@ -44,6 +45,12 @@ def ethereum_genesis(file: InputFile, output: OutputFile = Path("-"), as_json: A
 def ethereum_writelogs(file: InputFile, output: OutputFile = Path("-"), as_json: AsJSON = False) -> None:
     """Turn recorded state changes (a JSON list of blocks) into write logs."""
     _convert(convert_writelogs(_read(file)), output, as_json=as_json)
+
+
+app.command(
+    "oasis-checkpoint",
+    epilog="Example: leafmirror import oasis-checkpoint checkpoints --to mirror --namespace 80… --height 9 --root 5c…",
+)(oasis.import_checkpoint)
 
 
 def _convert(write_logs: Iterable[WriteLog], output: Path, *, as_json: bool) -> None:
