@@ -126,8 +126,7 @@ fn children(leaves: &[Leaf], depth: usize, digit: u8) -> Vec<Leaf> {
 }
 
 fn sha512_256(data: &[u8]) -> Vec<u8> {
-    use sha2::Digest;
-    sha2::Sha512_256::digest(data).to_vec()
+    ring::digest::digest(&ring::digest::SHA512_256, data).as_ref().to_vec()
 }
 
 fn keccak(data: &[u8]) -> Vec<u8> {
