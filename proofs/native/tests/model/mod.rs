@@ -1,5 +1,5 @@
 //! An independent, slow and obvious model of every scheme: tries are built from the top by looking at all leaves at
-//! once, keys are lists of digits, and other crates do the hashing.
+//! once, keys are lists of digits, and other crates do the hashing (but for BLAKE3, of which there is one).
 
 use tiny_keccak::Hasher;
 
