@@ -15,13 +15,13 @@ __all__ = ["ChunkRequest", "ListingRequest", "ManifestRequest", "Request"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ListingRequest:
-    """Which checkpoints of `height` does the peer have?"""
+    """Which checkpoints of `height` does the peer have? None: of any height, the highest ones if there are many."""
 
     peer: str
     asked_at: float
     size_max: int
     deadline_s: float
-    height: int
+    height: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
