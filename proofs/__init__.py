@@ -5,6 +5,8 @@ Pure: no files, no network, no database, no clock, and nothing of ours below it.
 
 from __future__ import annotations
 
+from proofs.boundary import account_nodes, read_value, verify_boundary
+from proofs.cut import Piece, pieces, subtree_cut
 from proofs.errors import (
     IncompleteRangeError,
     InvalidLeafError,
@@ -48,6 +50,7 @@ __all__ = [
     "MalformedProofError",
     "MisplacedNodeError",
     "MissingNodeError",
+    "Piece",
     "ProofError",
     "ProofNode",
     "RangeProof",
@@ -56,6 +59,7 @@ __all__ = [
     "UnknownSchemeError",
     "VerifiedRange",
     "Write",
+    "account_nodes",
     "bound_between",
     "fold",
     "frontier_root",
@@ -63,7 +67,11 @@ __all__ = [
     "get_scheme",
     "leaf_items",
     "leaf_run",
+    "pieces",
     "prove_range",
+    "read_value",
     "state_root",
+    "subtree_cut",
+    "verify_boundary",
     "verify_range",
 ]

@@ -158,11 +158,15 @@ def state_root(scheme: Scheme, items: Iterable[Item]) -> bytes:
 
 
 def frontier_root(scheme: Scheme, frontier: Frontier) -> bytes:
-    """Root hash of a frontier that covers the whole key space."""
+    """Root hash of a frontier that covers the whole key space.
+
+    Raises:
+        MalformedProofError: it covers a part only.
+    """
     if not frontier:
         return scheme.empty_root
-    ((_, ref, kind, depth),) = frontier
-    if kind != NODE or depth:
+    _, ref, kind, depth = frontier[0]
+    if len(frontier) > 1 or kind != NODE or depth:
         raise MalformedProofError("the frontier does not cover the whole key space")
     return scheme.root(ref)
 

@@ -16,13 +16,13 @@ itself). That makes rules 3 and 4 hold by construction and leaves rules 1 and 2 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
 from proofs import cbor
-from proofs.errors import IncompleteRangeError, MalformedProofError, RootMismatchError
+from proofs.errors import IncompleteRangeError, LeafOrderError, MalformedProofError, RootMismatchError
 from proofs.fold import NODE, VALUE, Frontier, Item, fold, frontier_root
 from proofs.kernel import Kernel, get_kernel
 from proofs.leafrun import LeafRun
@@ -77,13 +77,15 @@ class VerifiedRange:
 
     __slots__ = ("_index", "end", "root_hash", "run", "scheme", "start")
 
-    def __init__(self, scheme: Scheme, root_hash: bytes, proof: RangeProof, run: LeafRun, *, _verifier: object) -> None:
+    def __init__(
+        self, scheme: Scheme, root_hash: bytes, start: bytes, end: bytes | None, run: LeafRun, *, _verifier: object
+    ) -> None:
         if _verifier is not _VERIFIER:
             raise TypeError("a VerifiedRange comes from verify_range only")
         self.scheme = scheme.name
         self.root_hash = root_hash
-        self.start = proof.start
-        self.end = proof.end
+        self.start = start
+        self.end = end
         self.run = run
         self._index: dict[bytes, bytes] | None = None
 
@@ -100,7 +102,7 @@ class VerifiedRange:
         if key not in self:
             raise KeyError(key)
         if self._index is None:
-            self._index = dict(self.run)
+            self._index = dict(zip(self.run.keys, self.run.values, strict=True))
         return self._index.get(key)
 
 
@@ -108,7 +110,13 @@ _VERIFIER = object()
 
 
 def bound_between(scheme: Scheme, before: bytes, after: bytes) -> bytes:
-    """Where two neighbours' ranges meet: `after` up to the digit where it parts from `before`, zero-padded."""
+    """Where two neighbours' ranges meet: `after` up to the digit where it parts from `before`, zero-padded.
+
+    Raises:
+        LeafOrderError: unless before < after; only then does `after` have a digit of its own.
+    """
+    if before >= after:
+        raise LeafOrderError(after, before)
     return scheme.path.bound(after, scheme.path.parting(before, after) + 1)
 
 
@@ -133,16 +141,39 @@ def verify_range(
 
     Raises:
         InvalidLeafError, LeafOrderError: leaves that no honest state holds.
-        MalformedProofError: nodes that no honest prover writes.
+        MalformedProofError: bounds or nodes that no honest prover writes.
         MisplacedNodeError: a node that does not sit where the root says.
         IncompleteRangeError: bounds that are not where the trie branches.
         RootMismatchError: another root.
     """
-    for key, value in run:
-        scheme.check_leaf(key, value)
+    _check_sizes(scheme, proof)
     left = list(expand_left(scheme, proof))
     right = list(expand_right(scheme, proof))
     _check_bounds(scheme, proof, left, run, right)
+    return judge(scheme, root_hash, left, run, right, start=proof.start, end=proof.end, kernel=kernel)
+
+
+def judge(
+    scheme: Scheme,
+    root_hash: bytes,
+    left: Sequence[Item],
+    run: LeafRun,
+    right: Sequence[Item],
+    *,
+    start: bytes,
+    end: bytes | None,
+    kernel: Kernel | None = None,
+) -> VerifiedRange:
+    """The one verdict: whether left + leaves + right fold to the trusted root.
+
+    Every form of proof is opened into items and ends here. Precondition, for the opener to keep: `left` lies wholly
+    before `start`, `right` wholly at or after `end`, and every reference was checked.
+
+    Raises:
+        InvalidLeafError, LeafOrderError, MisplacedNodeError, RootMismatchError: as `verify_range`.
+    """
+    for key, value in run:
+        scheme.check_leaf(key, value)
     inside: Frontier = ()
     if run:
         before = left[-1][0] if left else None
@@ -151,7 +182,7 @@ def verify_range(
     computed = frontier_root(scheme, fold(scheme, chain(left, inside, right)))
     if computed != root_hash:
         raise RootMismatchError(root_hash, computed)
-    return VerifiedRange(scheme, root_hash, proof, run, _verifier=_VERIFIER)
+    return VerifiedRange(scheme, root_hash, start, end, run, _verifier=_VERIFIER)
 
 
 def expand_left(scheme: Scheme, proof: RangeProof) -> Iterator[Item]:
@@ -205,6 +236,13 @@ def expand_right(scheme: Scheme, proof: RangeProof) -> Iterator[Item]:
         yield path.child(end, depth, slot), ref, NODE, depth + 1
 
 
+def _check_sizes(scheme: Scheme, proof: RangeProof) -> None:
+    """No bound is longer than the longest key: every node below costs as much as its path is long."""
+    size_max = scheme.capabilities.key_sizes[1]
+    if max(len(proof.start), len(proof.end or b"")) > size_max:
+        raise MalformedProofError(f"a bound has at most {size_max} bytes, like a key")
+
+
 def _check_bounds(scheme: Scheme, proof: RangeProof, left: list[Item], run: LeafRun, right: list[Item]) -> None:
     """Rule 1: the bounds are what the neighbours make them, and only the empty state has an empty range."""
     if not run:
@@ -214,9 +252,15 @@ def _check_bounds(scheme: Scheme, proof: RangeProof, left: list[Item], run: Leaf
     start = bound_between(scheme, left[-1][0], run.keys[0]) if left else b""
     if proof.start != start:
         raise IncompleteRangeError(proof.start, f"begins where the trie does not branch; expected 0x{start.hex()}")
-    end = bound_between(scheme, run.keys[-1], right[0][0]) if right else None
-    if proof.end != end:
-        raise IncompleteRangeError(proof.end or b"", "ends where the trie does not branch")
+    if not right:
+        if proof.end is not None:
+            raise IncompleteRangeError(proof.end, "ends before the last key, and nothing follows")
+        return
+    # The bound is the position of the first node behind it. A node deeper than where it parts from the last leaf has
+    # its siblings behind it too: the same subtree, opened, which would be a second form of one proof.
+    position, _, _, depth = right[0]
+    if proof.end != position or depth != scheme.path.parting(run.keys[-1], position) + 1:
+        raise IncompleteRangeError(position, "ends where the trie does not branch")
 
 
 def _wire(scheme: Scheme, item: Item) -> ProofNode:

@@ -1,0 +1,275 @@
+"""FlatDB: the mirror's leaf database and its one commit point.
+
+Decides which write log may be applied and makes each one atomic and durable. It refuses to know what a root means:
+roots are compared here, never computed. One directory holds `rocksdb/`, `views/` (checkpoint directories, swept when a
+writer opens), `scratch/` (tables being built) and `catalog.sqlite3` (`catalog`).
+
+Threads: one writer thread owns apply, freeze, flush, mark_verified and close. get, scan, blob and records may be called
+from any thread; each returned iterator belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import shutil
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, Self
+
+from flatdb.errors import (
+    DatabaseExistsError,
+    HeightConflictError,
+    HeightGapError,
+    IncompleteDatabaseError,
+)
+from flatdb.ledger import (
+    State,
+    height_key,
+    put_meta,
+    put_record,
+    read_identity,
+    read_records,
+    read_restore_key,
+    read_state,
+)
+from flatdb.store import BLOBS, HEIGHTS, LEAVES, LOGS, Batch, Store
+from flatdb.types import HeightRecord, Identity, StoreLimits, WriteLog, prefix_end
+from flatdb.view import FrozenView
+from flatdb.writelog import decode_cbor, encode_cbor, validate
+
+__all__ = ["RECORDS_KEPT", "Expand", "FlatDB"]
+
+RECORDS_KEPT: Final = 1024
+"""How many height records, and applied write logs, are kept."""
+
+Expand = Callable[[WriteLog], WriteLog]
+"""Adds what a chain implies (clears above all). Pure; must keep height and roots."""
+
+
+class FlatDB:
+    """One mirror's leaves, write logs, height records and blobs. A context manager; see `create` and `open`."""
+
+    def __init__(self, path: Path, store: Store, limits: StoreLimits, expand: Expand | None) -> None:
+        self.path = path
+        self.limits = limits
+        self.identity: Identity = read_identity(store)
+        self._store = store
+        self._expand = expand
+        self._records = {record.height: record for record in read_records(store)}
+        self._views: weakref.WeakSet[FrozenView] = weakref.WeakSet()
+        self._view_count = 0
+
+    @classmethod
+    def create(
+        cls, path: Path, identity: Identity, *, limits: StoreLimits | None = None, expand: Expand | None = None
+    ) -> Self:
+        """Make an empty mirror in a directory that is missing or empty.
+
+        Raises DatabaseExistsError, DatabaseLockedError, DatabaseAccessError. Killed half-way it may be called again.
+        """
+        store = create_store(path)
+        batch = store.batch()
+        put_meta(batch, identity, State.MIRROR)
+        store.commit(batch)
+        return cls(path, store, limits or StoreLimits(), expand)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        read_only: bool = False,
+        limits: StoreLimits | None = None,
+        expand: Expand | None = None,
+    ) -> Self:
+        """Open a mirror. Read-only works beside a running writer and stays at the height it was opened at.
+
+        Raises DatabaseNotFoundError, DatabaseLockedError, IncompleteDatabaseError, UnsupportedFormatError,
+        DatabaseCorruptError, DatabaseAccessError.
+        """
+        store = Store.open(path / "rocksdb", read_only=read_only)
+        try:
+            if read_state(store) is not State.MIRROR:
+                raise IncompleteDatabaseError(path, read_restore_key(store))
+            if not read_only:
+                sweep(path)
+            return cls(path, store, limits or StoreLimits(), expand)
+        except BaseException:
+            store.close()
+            raise
+
+    def close(self) -> None:
+        """Close every view, then the database. Idempotent."""
+        for view in list(self._views):
+            view.close()
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def head(self) -> HeightRecord | None:
+        """The last applied height; None in an empty mirror."""
+        return next(reversed(self._records.values()), None)
+
+    def records(self) -> tuple[HeightRecord, ...]:
+        """The kept height records, ascending."""
+        return tuple(self._records.values())
+
+    def get(self, key: bytes) -> bytes | None:
+        """One leaf's value."""
+        return self._store.get(LEAVES, key)
+
+    def scan(self, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Leaves with start <= key < end in key order, as of this call."""
+        return self._store.items(LEAVES, start, end)
+
+    def blob(self, digest: bytes) -> bytes | None:
+        return self._store.get(BLOBS, digest)
+
+    def write_log(self, height: int) -> WriteLog | None:
+        """The write log applied at this height, as it was given (not expanded), if it is still kept."""
+        encoded = self._store.get(LOGS, height_key(height))
+        return None if encoded is None else decode_cbor(encoded)
+
+    def write_logs(self, from_height: int) -> Iterator[WriteLog]:
+        """The kept write logs with height >= from_height, ascending, as of this call."""
+        return (decode_cbor(encoded) for _, encoded in self._store.items(LOGS, height_key(from_height)))
+
+    def follows(self, write_log: WriteLog) -> bool:
+        """True if this write log comes next, False if it repeats a height that is applied already.
+
+        Raises HeightConflictError, HeightGapError.
+        """
+        head = self.head
+        if head is None:
+            return True
+        if write_log.height <= head.height:
+            self._check_repeat(write_log, head)
+            return False
+        parent, root = write_log.parent_root, head.root
+        if parent is not None and root is not None:
+            if parent != root:
+                raise _gap(write_log, head, "its parent root is not the root of that height")
+        elif write_log.height != head.height + 1:
+            raise _gap(write_log, head, "heights are missing, and no parent root says that it follows all the same")
+        return True
+
+    def apply(self, write_log: WriteLog, *, verified: bool = False) -> HeightRecord:
+        """Apply one finalised write log: atomic, and on disk when this returns. A repeat changes nothing.
+
+        `verified`: the caller has folded `preview(write_log)` and found the claimed root, which then may not be None.
+        Raises InvalidWriteLogError, HeightGapError, HeightConflictError (nothing changed); DatabaseReadOnlyError;
+        DatabaseAccessError (after which the database must be opened anew).
+        """
+        validate(write_log, self.limits)
+        if verified and write_log.root is None:
+            raise ValueError("nothing was claimed, so that nothing can be verified")
+        if not self.follows(write_log):
+            return self._records[write_log.height]
+        record = HeightRecord(write_log.height, write_log.root, verified)
+        batch = self._store.batch()
+        self._put_changes(batch, self._expanded(write_log))
+        batch.put(LOGS, height_key(record.height), encode_cbor(write_log))
+        put_record(batch, record)
+        forgotten = list(self._records)[: max(0, len(self._records) + 1 - RECORDS_KEPT)]
+        for height in forgotten:
+            batch.delete(HEIGHTS, height_key(height))
+            batch.delete(LOGS, height_key(height))
+        self._store.commit(batch)
+        for height in forgotten:
+            del self._records[height]
+        self._records[record.height] = record
+        return record
+
+    def freeze(self, maker: Literal["iterators", "directory"] = "iterators", *, iterator_count: int = 4) -> FrozenView:
+        """The leaves at the present height, immovable while read (`view` says what the makers differ in).
+
+        `iterator_count` >= 1: how many passes may run at the same time over a view made of iterators.
+        """
+        if maker == "iterators":
+            view = FrozenView.of_iterators(self._store, self.head, iterator_count)
+        else:
+            self._view_count += 1
+            views = self.path / "views"
+            views.mkdir(exist_ok=True)
+            view = FrozenView.of_directory(self._store, views / str(self._view_count))
+        self._views.add(view)
+        return view
+
+    def flush(self) -> None:
+        """Write what is in memory to table files ahead of a freeze, so that the gate closes for a moment only."""
+        self._store.flush()
+
+    def _expanded(self, write_log: WriteLog) -> WriteLog:
+        if self._expand is None:
+            return write_log
+        expanded = self._expand(write_log)
+        validate(expanded, self.limits)
+        return expanded
+
+    def _put_changes(self, batch: Batch, write_log: WriteLog) -> None:
+        """INVARIANT: clears before writes; RocksDB keeps the order within a batch."""
+        for prefix in write_log.clear:
+            end = prefix_end(prefix)
+            if next(self._store.items(LEAVES, prefix, end), None) is not None:
+                batch.delete_range(LEAVES, prefix, end)
+        for key, value in write_log.writes:
+            if value is None:
+                batch.delete(LEAVES, key)
+            else:
+                batch.put(LEAVES, key, value)
+        for digest, blob in write_log.code:
+            batch.put(BLOBS, digest, blob)
+
+    def _check_repeat(self, write_log: WriteLog, head: HeightRecord) -> None:
+        applied = self._records.get(write_log.height)
+        if applied is None:
+            raise _gap(write_log, head, "it is in the past, and no record of it is kept")
+        if applied.root is not None and write_log.root is not None:
+            same = applied.root == write_log.root
+        else:
+            kept = self.write_log(write_log.height)
+            same = kept is not None and (kept.clear, kept.writes, kept.code) == (
+                write_log.clear,
+                write_log.writes,
+                write_log.code,
+            )
+        if not same:
+            raise HeightConflictError(height=write_log.height, expected=applied.root, found=write_log.root)
+
+
+def create_store(path: Path) -> Store:
+    """A Store without meta in a directory that is missing, empty or left so by a crash. Raises DatabaseExistsError."""
+    if path.exists():
+        if not path.is_dir():
+            raise DatabaseExistsError(path, "not a directory")
+        if any(entry.name not in ("rocksdb", "views", "scratch") for entry in path.iterdir()):
+            raise DatabaseExistsError(path, "the directory is not empty")
+    store = Store.create(path / "rocksdb")
+    if next(store.items("default"), None) is not None:
+        store.close()
+        raise DatabaseExistsError(path, "there is a leaf database already")
+    return store
+
+
+def sweep(path: Path) -> None:
+    """Remove what a killed writer left behind. The caller holds the lock: no writer of our own is alive."""
+    for name in ("views", "scratch"):
+        shutil.rmtree(path / name, ignore_errors=True)
+
+
+def _gap(write_log: WriteLog, head: HeightRecord, reason: str) -> HeightGapError:
+    return HeightGapError(
+        height=write_log.height,
+        parent_root=write_log.parent_root,
+        latest=head.height,
+        root=head.root,
+        reason=reason,
+    )

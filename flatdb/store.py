@@ -1,0 +1,392 @@
+"""All of RocksDB: column families, cursors, one atomic synced batch, bulk ingest, checkpoint directories.
+
+This module decides how bytes lie on disk and turns every rocksdict exception into one of ours. It refuses to know what
+a height, a leaf or a write log is. rocksdict is imported here only.
+
+Threads: a Store may be read from any thread; batches, ingests, flushes and checkpoints belong to one writer thread.
+A Cursor belongs to one thread at a time.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from rocksdict import (
+    AccessType,
+    BlockBasedOptions,
+    Cache,
+    Checkpoint,
+    ColumnFamily,
+    DBCompressionType,
+    IngestExternalFileOptions,
+    Options,
+    Rdict,
+    RdictIter,
+    SstFileWriter,
+    WriteBatch,
+    WriteOptions,
+)
+
+from flatdb.errors import (
+    DatabaseAccessError,
+    DatabaseCorruptError,
+    DatabaseError,
+    DatabaseLockedError,
+    DatabaseNotFoundError,
+    DatabaseReadOnlyError,
+    InvalidWriteLogError,
+)
+from flatdb.types import KEY_BYTES_MAX
+
+__all__ = ["BLOBS", "FAMILIES", "HEIGHTS", "LEAVES", "LOGS", "META", "RESTORE", "Batch", "Cursor", "Store"]
+
+META: Final = "default"
+LEAVES: Final = "leaves"
+LOGS: Final = "write_logs"
+HEIGHTS: Final = "heights"
+BLOBS: Final = "blobs"
+RESTORE: Final = "restore"
+UNDO: Final = "undo"
+FAMILIES: Final = (META, LEAVES, LOGS, HEIGHTS, BLOBS, RESTORE, UNDO)
+"""One column family per kind of data. `undo` is reserved for previous values and is empty."""
+
+KEY_CEILING: Final = b"\xff" * (KEY_BYTES_MAX + 1)
+"""Greater than every key: the exclusive end of a range delete that has none."""
+
+MEMTABLE_BYTES: Final = 64 * 2**20
+BLOCK_CACHE_BYTES: Final = 64 * 2**20
+READ_OPEN_ATTEMPTS: Final = 8
+
+
+class Batch:
+    """Changes that become visible and durable together, or not at all (`Store.commit`)."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._batch = WriteBatch(raw_mode=True)
+
+    def put(self, family: str, key: bytes, value: bytes) -> None:
+        self._batch.put(key, value, self._store.handle(family))
+
+    def delete(self, family: str, key: bytes) -> None:
+        self._batch.delete(key, self._store.handle(family))
+
+    def delete_range(self, family: str, start: bytes, end: bytes | None) -> None:
+        """Delete every key k with start <= k < end (end None: no end). Later puts in the same batch survive."""
+        self._batch.delete_range(start, KEY_CEILING if end is None else end, self._store.handle(family))
+
+    def take(self) -> WriteBatch:
+        """The native batch, for `Store.commit` alone."""
+        return self._batch
+
+
+class Cursor:
+    """A RocksDB iterator over one column family, fixed at the moment it is opened: later writes are not seen.
+
+    RdictIter and not Rdict.items(): the latter ends silently at a damaged block, which would pass for the end of the
+    state. Only `status()` tells the two apart, and both run equally fast.
+    """
+
+    def __init__(self, iterator: RdictIter, path: Path) -> None:
+        self._iterator: RdictIter | None = iterator
+        self._path = path
+        self._active: Generator[object, None, None] | None = None
+
+    def items(self, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """(key, value) with start <= key < end, in key order. Starting a pass ends the one before it."""
+        self._end_pass()
+        self._active = generator = self._items(self._open(), start, end)
+        return generator
+
+    def keys(self, start: bytes = b"", end: bytes | None = None) -> Iterator[bytes]:
+        """As `items`, without reading the values."""
+        self._end_pass()
+        self._active = generator = self._keys(self._open(), start, end)
+        return generator
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of exactly this key at the moment the cursor was opened."""
+        return next((value for _, value in self.items(key, key + b"\0")), None)
+
+    def close(self) -> None:
+        """End the pass that is under way and let go of RocksDB. Idempotent.
+
+        Raises ValueError if another thread is inside the pass at this instant.
+        """
+        self._end_pass()
+        self._iterator = None
+
+    def _open(self) -> RdictIter:
+        if self._iterator is None:
+            raise RuntimeError("the cursor is closed")
+        return self._iterator
+
+    def _end_pass(self) -> None:
+        if self._active is not None:
+            self._active.close()
+            self._active = None
+
+    def _items(
+        self, iterator: RdictIter, start: bytes, end: bytes | None
+    ) -> Generator[tuple[bytes, bytes], None, None]:
+        valid, key_of, value_of, step = iterator.valid, iterator.key, iterator.value, iterator.next
+        try:
+            iterator.seek(start)
+            while valid():
+                key = key_of()
+                if end is not None and key >= end:
+                    return
+                yield key, value_of()
+                step()
+            iterator.status()
+        except Exception as error:
+            raise _classify(error, self._path) from error
+
+    def _keys(self, iterator: RdictIter, start: bytes, end: bytes | None) -> Generator[bytes, None, None]:
+        valid, key_of, step = iterator.valid, iterator.key, iterator.next
+        try:
+            iterator.seek(start)
+            while valid():
+                key = key_of()
+                if end is not None and key >= end:
+                    return
+                yield key
+                step()
+            iterator.status()
+        except Exception as error:
+            raise _classify(error, self._path) from error
+
+
+class Store:
+    """One open RocksDB directory."""
+
+    def __init__(self, path: Path, rocks: Rdict, *, writable: bool) -> None:
+        self.path = path
+        self.writable = writable
+        self._rocks: Rdict | None = rocks
+        self._families = {name: rocks.get_column_family(name) for name in FAMILIES}
+        self._handles = {name: rocks.get_column_family_handle(name) for name in FAMILIES}
+        self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
+        self._broken: DatabaseError | None = None
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Open for writing, making the directory if it is missing. Raises DatabaseLockedError, DatabaseError."""
+        options = _database_options()
+        options.create_if_missing(True)
+        options.create_missing_column_families(True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseAccessError(path, error.strerror or str(error)) from error
+        return cls(path, _open_rocks(path, options, AccessType.read_write()), writable=True)
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Self:
+        """Open an existing database. A read-only Store works beside a writer and stays at the moment it was opened.
+
+        Raises DatabaseNotFoundError, DatabaseLockedError, DatabaseCorruptError, DatabaseAccessError.
+        """
+        if not (path / "CURRENT").is_file():
+            raise DatabaseNotFoundError(path)
+        if read_only:
+            return cls(path, _open_beside_writer(path), writable=False)
+        return cls(path, _open_rocks(path, _database_options(), AccessType.read_write()), writable=True)
+
+    def close(self) -> None:
+        """Release the lock. Closes every open cursor first: RocksDB lives as long as one of them. Idempotent."""
+        for cursor in list(self._cursors):
+            cursor.close()
+        self._handles.clear()
+        for family in self._families.values():
+            family.close()
+        self._families.clear()
+        if self._rocks is not None:
+            self._rocks.close()
+            self._rocks = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def handle(self, family: str) -> ColumnFamily:
+        """The native handle of a family, for `Batch` alone."""
+        return self._handles[family]
+
+    def get(self, family: str, key: bytes) -> bytes | None:
+        try:
+            value: bytes | None = self._family(family).get(key)
+        except Exception as error:
+            raise _classify(error, self.path) from error
+        return value
+
+    def cursor(self, family: str) -> Cursor:
+        """A cursor fixed at this moment. Takes microseconds."""
+        try:
+            cursor = Cursor(self._family(family).iter(), self.path)
+        except Exception as error:
+            raise _classify(error, self.path) from error
+        self._cursors.add(cursor)
+        return cursor
+
+    def items(self, family: str, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """(key, value) with start <= key < end, as of this call."""
+        return self.cursor(family).items(start, end)
+
+    def batch(self) -> Batch:
+        return Batch(self)
+
+    def commit(self, batch: Batch) -> None:
+        """Write a batch atomically and wait until it is on disk.
+
+        Raises DatabaseReadOnlyError, DatabaseAccessError, DatabaseCorruptError. After a failed commit the outcome is
+        unknown, so that every later one is refused with the same error until the database is opened anew.
+        """
+        rocks = self._writer()
+        durable = WriteOptions()
+        durable.sync = True
+        try:
+            rocks.write(batch.take(), durable)
+        except Exception as error:
+            self._broken = _classify(error, self.path)
+            raise self._broken from error
+
+    def ingest(self, family: str, items: Iterable[tuple[bytes, bytes]], scratch: Path) -> int:
+        """Bulk-load strictly ascending items: durable when this returns. Returns how many there were.
+
+        The table file is built at `scratch`, on the same filesystem, and moved in. Raises InvalidWriteLogError for
+        items out of order (then nothing was loaded), else as `commit`.
+        """
+        family_rocks = self._family(family)
+        self._writer()
+        try:
+            count = _build_table(items, scratch)
+            if count:
+                options = IngestExternalFileOptions()
+                options.set_move_files(True)
+                family_rocks.ingest_external_file([str(scratch)], options)
+        except (DatabaseError, InvalidWriteLogError):
+            raise
+        except Exception as error:
+            raise _classify(error, self.path) from error
+        finally:
+            scratch.unlink(missing_ok=True)
+        return count
+
+    def flush(self) -> None:
+        """Write the memtables to table files, so that a checkpoint directory soon after costs next to nothing."""
+        self._writer()
+        try:
+            for family in self._families.values():
+                family.flush()
+        except Exception as error:
+            raise _classify(error, self.path) from error
+
+    def checkpoint(self, path: Path) -> None:
+        """Hard-link the present state into a new directory `path` on the same filesystem."""
+        try:
+            Checkpoint(self._writer()).create_checkpoint(str(path))
+        except Exception as error:
+            raise _classify(error, self.path) from error
+
+    def _writer(self) -> Rdict:
+        if self._broken is not None:
+            raise self._broken
+        if not self.writable:
+            raise DatabaseReadOnlyError(self.path)
+        if self._rocks is None:
+            raise RuntimeError("the database is closed")
+        return self._rocks
+
+    def _family(self, name: str) -> Rdict:
+        if not self._families:
+            raise RuntimeError("the database is closed")
+        return self._families[name]
+
+
+def _database_options() -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(False)
+    options.set_keep_log_file_num(2)
+    return options
+
+
+def _family_options(cache: Cache) -> Options:
+    table = BlockBasedOptions()
+    table.set_block_cache(cache)
+    table.set_bloom_filter(10, False)
+    table.set_format_version(5)
+    options = Options(raw_mode=True)
+    options.set_write_buffer_size(MEMTABLE_BYTES)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_block_based_table_factory(table)
+    return options
+
+
+def _open_rocks(path: Path, options: Options, access: AccessType) -> Rdict:
+    cache = Cache(BLOCK_CACHE_BYTES)
+    families = {name: _family_options(cache) for name in FAMILIES}
+    try:
+        return Rdict(str(path), options, families, access)
+    except Exception as error:
+        raise _classify(error, path) from error
+
+
+def _open_beside_writer(path: Path) -> Rdict:
+    """Open read-only. A writer may delete a file between our reading the list of files and opening them: try again."""
+    access = AccessType.read_only(error_if_log_file_exist=False)
+    for _ in range(READ_OPEN_ATTEMPTS - 1):
+        try:
+            return _open_rocks(path, _database_options(), access)
+        except (DatabaseCorruptError, DatabaseNotFoundError):
+            continue
+    return _open_rocks(path, _database_options(), access)
+
+
+def _build_table(items: Iterable[tuple[bytes, bytes]], path: Path) -> int:
+    path.unlink(missing_ok=True)
+    writer = SstFileWriter(Options(raw_mode=True))
+    writer.open(str(path))
+    previous: bytes | None = None
+    count = 0
+    for key, value in items:
+        if previous is not None and key <= previous:
+            raise InvalidWriteLogError(f"items[{count}]", f"key {key.hex()} does not come after {previous.hex()}")
+        writer[key] = value
+        previous = key
+        count += 1
+    if count:
+        writer.finish()
+    return count
+
+
+def _classify(error: Exception, path: Path) -> DatabaseError:
+    """Turn what rocksdict raised into one of ours. It raises bare Exceptions: only the text tells them apart."""
+    text = str(error)
+    if isinstance(error, DatabaseError):
+        return error
+    if "lock hold by current process" in text or "While lock file" in text:
+        return DatabaseLockedError(path)
+    if any(reason in text for reason in _ACCESS_REASONS):
+        return DatabaseAccessError(path, text)
+    return DatabaseCorruptError(path, text)
+
+
+_ACCESS_REASONS: Final = (
+    "No space left",
+    "Disk quota exceeded",
+    "File too large",
+    "Permission denied",
+    "Read-only file system",
+    "Input/output error",
+    "Too many open files",
+    "Cannot allocate memory",
+)

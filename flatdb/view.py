@@ -1,0 +1,155 @@
+"""FrozenView: the leaves at one height, immovable while read.
+
+Two makers. **iterators**: RocksDB iterators opened between two writes; microseconds, for this process. A fixed number
+is opened, since one opened later would see later writes: that many passes may run at the same time.
+**directory**: a RocksDB checkpoint directory, opened read-only; milliseconds and hard links, any number of passes, and
+other processes may open the same directory (`FrozenView.open`). A rocksdict Snapshot is not used: it does not isolate
+iteration.
+
+A view may be read from any thread, each pass from one thread at a time; it is closed by the thread that made it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from flatdb.ledger import read_records
+from flatdb.store import BLOBS, LEAVES, Cursor, Store
+from flatdb.types import HeightRecord
+
+__all__ = ["FrozenView"]
+
+
+class CursorPool:
+    """Cursors over one family, lent out one pass at a time. `open_more` may open another one, or refuse."""
+
+    def __init__(self, cursors: list[Cursor], open_more: Callable[[], Cursor]) -> None:
+        self._idle = cursors
+        self._all = list(cursors)
+        self._open_more = open_more
+        self._lock = threading.Lock()
+
+    def items(self, start: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        cursor = self._borrow()
+        try:
+            yield from cursor.items(start, end)
+        finally:
+            self._give_back(cursor)
+
+    def keys(self, start: bytes, end: bytes | None) -> Iterator[bytes]:
+        cursor = self._borrow()
+        try:
+            yield from cursor.keys(start, end)
+        finally:
+            self._give_back(cursor)
+
+    def get(self, key: bytes) -> bytes | None:
+        cursor = self._borrow()
+        try:
+            return cursor.get(key)
+        finally:
+            self._give_back(cursor)
+
+    def close(self) -> None:
+        for cursor in self._all:
+            cursor.close()
+
+    def _borrow(self) -> Cursor:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+            cursor = self._open_more()
+            self._all.append(cursor)
+            return cursor
+
+    def _give_back(self, cursor: Cursor) -> None:
+        with self._lock:
+            self._idle.append(cursor)
+
+
+class FrozenView:
+    """The leaves and blobs of one height. Made by `FlatDB.freeze` or `FrozenView.open`; a context manager."""
+
+    def __init__(self, head: HeightRecord | None, leaves: CursorPool, blobs: CursorPool, path: Path | None) -> None:
+        self.head = head
+        self.path = path
+        """The checkpoint directory, for other processes to `open`; None for a view made of iterators."""
+        self._leaves = leaves
+        self._blobs = blobs
+        self._on_close: list[Callable[[], None]] = []
+
+    @classmethod
+    def of_iterators(cls, store: Store, head: HeightRecord | None, count: int) -> Self:
+        """Open `count` >= 1 leaf iterators and one blob iterator. Call it on the writer thread, between two writes."""
+        if count < 1:
+            raise ValueError("a view needs at least one iterator")
+
+        def refuse() -> Cursor:
+            raise RuntimeError(f"all iterators of this view are in use ({count} for leaves); freeze with more")
+
+        leaves = CursorPool([store.cursor(LEAVES) for _ in range(count)], refuse)
+        return cls(head, leaves, CursorPool([store.cursor(BLOBS)], refuse), None)
+
+    @classmethod
+    def of_directory(cls, store: Store, path: Path) -> Self:
+        """Link the present state into the new directory `path` and open it; closing the view removes it."""
+        store.checkpoint(path)
+        view = cls.open(path)
+        view._on_close.append(lambda: shutil.rmtree(path, ignore_errors=True))
+        return view
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open another process's checkpoint directory. Closing leaves the directory alone. Raises DatabaseError."""
+        store = Store.open(path, read_only=True)
+        records = read_records(store)
+        view = cls(
+            records[-1] if records else None,
+            CursorPool([], lambda: store.cursor(LEAVES)),
+            CursorPool([], lambda: store.cursor(BLOBS)),
+            path,
+        )
+        view._on_close.append(store.close)
+        return view
+
+    def items(self, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Leaves with start <= key < end, in key order.
+
+        Raises DatabaseCorruptError at a damaged block, RuntimeError if no iterator is left.
+        """
+        return self._leaves.items(start, end)
+
+    def keys(self, start: bytes = b"", end: bytes | None = None) -> Iterator[bytes]:
+        """As `items`, keys only: values are not read."""
+        return self._leaves.keys(start, end)
+
+    def get(self, key: bytes) -> bytes | None:
+        """One leaf's value."""
+        return self._leaves.get(key)
+
+    def blobs(self) -> Iterator[tuple[bytes, bytes]]:
+        """(hash, blob) in hash order."""
+        return self._blobs.items(b"", None)
+
+    def blob(self, digest: bytes) -> bytes | None:
+        return self._blobs.get(digest)
+
+    def close(self) -> None:
+        """End every pass and let go of the height. Idempotent."""
+        self._leaves.close()
+        self._blobs.close()
+        while self._on_close:
+            self._on_close.pop(0)()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""Converters: files of other programs to write logs. Pure: bytes in, write logs out, no files and no clock."""

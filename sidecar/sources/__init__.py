@@ -1,0 +1,1 @@
+"""Sources of write logs, one file for each kind; `sidecar.source` says what they have in common."""

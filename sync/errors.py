@@ -1,0 +1,277 @@
+"""What can go wrong while state travels, split by what the caller can do about it.
+
+    SyncError
+    ├─ FormatError                 bytes that are not what they should be; nobody is blamed
+    │  ├─ UnsupportedFormatError   found, supported           → another release wrote them
+    │  ├─ DigestMismatchError      expected, computed         → other bytes than announced
+    │  └─ OversizeError            limit, allowed, seen       → refused before the work
+    ├─ PeerError (peer)
+    │  ├─ PeerUnavailableError     reason                     → back off, try another, come back
+    │  ├─ PeerRefusedError         status, retry_after_s      → try another
+    │  └─ PeerMisbehavedError      a proven lie               → never ask again
+    │     ├─ InvalidManifestError  reason
+    │     ├─ InvalidChunkError     index, reason
+    │     └─ LimitExceededError    limit, seen
+    ├─ CheckpointError
+    │  ├─ CheckpointNotFoundError  name
+    │  ├─ CheckpointExistsError    digest
+    │  ├─ CheckpointCorruptError   name, reason
+    │  ├─ CheckpointMismatchError  expected, computed         → the leaves are not those of the root
+    │  ├─ StoreLockedError         path
+    │  └─ StoreAccessError         path, reason
+    ├─ UnprovableError             start, end, reason         → no checkpoint or spine can answer within the limits
+    └─ RestoreError
+       ├─ NoPeersLeftError         peers
+       ├─ RestoreMismatchError     expected, computed
+       └─ RestoreConflictError     path
+
+Blame is assigned in one place: decoders raise FormatError and `proofs.ProofError` knowing nothing of peers; the
+restore session alone turns them into PeerMisbehavedError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+__all__ = [
+    "CheckpointCorruptError",
+    "CheckpointError",
+    "CheckpointExistsError",
+    "CheckpointMismatchError",
+    "CheckpointNotFoundError",
+    "DigestMismatchError",
+    "FormatError",
+    "InvalidChunkError",
+    "InvalidManifestError",
+    "LimitExceededError",
+    "NoPeersLeftError",
+    "OversizeError",
+    "PeerError",
+    "PeerMisbehavedError",
+    "PeerRefusedError",
+    "PeerUnavailableError",
+    "RestoreConflictError",
+    "RestoreError",
+    "RestoreMismatchError",
+    "StoreAccessError",
+    "StoreLockedError",
+    "SyncError",
+    "UnprovableError",
+    "UnsupportedFormatError",
+]
+
+
+class SyncError(Exception):
+    """Root of this package's errors. `hint` is what the operator should do next, or empty."""
+
+    hint: str = ""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message}; {self.hint}" if self.hint else message)
+
+
+class FormatError(SyncError, ValueError):
+    """Bytes that are not a canonical chunk, manifest or spine. `what` names the thing, `reason` what is wrong."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        self.what = what
+        self.reason = reason
+        super().__init__(f"{what}: {reason}")
+
+
+class UnsupportedFormatError(FormatError):
+    """A format version that this release does not read."""
+
+    hint = "use the leafmirror release that wrote it"
+
+    def __init__(self, what: str, found: object, supported: tuple[int, ...]) -> None:
+        self.found = found
+        self.supported = supported
+        super().__init__(what, f"format {found}; this release reads {', '.join(map(str, supported))}")
+
+
+class DigestMismatchError(FormatError):
+    """Bytes whose digest is not the one that was announced."""
+
+    def __init__(self, what: str, *, expected: bytes, computed: bytes) -> None:
+        self.expected = expected
+        self.computed = computed
+        super().__init__(what, f"digest is {computed.hex()}, expected {expected.hex()}")
+
+
+class OversizeError(FormatError):
+    """More than a limit allows; `limit` is the name of the field of Limits (or of what declared the size)."""
+
+    def __init__(self, what: str, *, limit: str, allowed: int, seen: int) -> None:
+        self.limit = limit
+        self.allowed = allowed
+        self.seen = seen
+        super().__init__(what, f"{seen} is more than {limit} allows ({allowed})")
+
+
+class PeerError(SyncError):
+    """Something about one peer; `peer` is the name that the user gave it."""
+
+    def __init__(self, peer: str, message: str) -> None:
+        self.peer = peer
+        super().__init__(f"{peer}: {message}")
+
+
+class PeerUnavailableError(PeerError):
+    """No connection, a timeout, a broken answer, or a fault on its side: worth another attempt later."""
+
+    def __init__(self, peer: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(peer, reason)
+
+
+class PeerRefusedError(PeerError):
+    """The peer answered, and will not give this: it does not have it, or we ask too much."""
+
+    def __init__(self, peer: str, status: int, retry_after_s: float | None = None) -> None:
+        self.status = status
+        self.retry_after_s = retry_after_s
+        super().__init__(peer, f"refused with status {status}")
+
+
+class PeerMisbehavedError(PeerError):
+    """A proven lie. Never asked again."""
+
+
+class InvalidManifestError(PeerMisbehavedError):
+    """A manifest that no honest peer gives; `reason` from the decoder."""
+
+    def __init__(self, peer: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(peer, f"invalid manifest: {reason}")
+
+
+class InvalidChunkError(PeerMisbehavedError):
+    """A chunk that is not what its manifest announces, or whose proof is wrong. `index` is its place."""
+
+    def __init__(self, peer: str, index: int, reason: str) -> None:
+        self.index = index
+        self.reason = reason
+        super().__init__(peer, f"invalid chunk {index}: {reason}")
+
+
+class LimitExceededError(PeerMisbehavedError):
+    """More than `Limits` allows, of anything. `limit` is the field's name."""
+
+    def __init__(self, peer: str, limit: str, seen: int) -> None:
+        self.limit = limit
+        self.seen = seen
+        super().__init__(peer, f"{seen} is more than {limit} allows")
+
+
+class CheckpointError(SyncError):
+    """Something about a checkpoint or the store that holds it."""
+
+
+class CheckpointNotFoundError(CheckpointError):
+    """The store does not have it; `name` says what was looked for."""
+
+    hint = "`leafmirror checkpoint list` shows what is there"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"no {name} in this store")
+
+
+class CheckpointExistsError(CheckpointError):
+    """The store has exactly this checkpoint already."""
+
+    def __init__(self, digest: bytes) -> None:
+        self.digest = digest
+        super().__init__(f"checkpoint {digest.hex()} is already there")
+
+
+class CheckpointCorruptError(CheckpointError):
+    """What the store holds is not what was written."""
+
+    hint = "prune this checkpoint and create it again"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"{name} is damaged: {reason}")
+
+
+class CheckpointMismatchError(CheckpointError):
+    """The leaves fold to another root than the one given: nothing is published."""
+
+    hint = "run `leafmirror check` on the mirror, and compare the root with the node's"
+
+    def __init__(self, *, expected: bytes, computed: bytes) -> None:
+        self.expected = expected
+        self.computed = computed
+        super().__init__(f"the leaves fold to {computed.hex()}, the root is {expected.hex()}")
+
+
+class StoreLockedError(CheckpointError):
+    """Another process is creating or pruning in this store."""
+
+    hint = "wait until it has finished"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path}: another process is changing this store")
+
+
+class StoreAccessError(CheckpointError):
+    """The operating system refused: no space, no permission, a failing disk. Nothing was published."""
+
+    hint = "free space or fix permissions, then run the command again"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: {reason}")
+
+
+class UnprovableError(SyncError):
+    """A proof that cannot be given: too many leaves, or no checkpoint that covers it."""
+
+    def __init__(self, start: bytes, end: bytes | None, reason: str) -> None:
+        self.start = start
+        self.end = end
+        self.reason = reason
+        super().__init__(f"no proof of [0x{start.hex()}, {'end' if end is None else '0x' + end.hex()}): {reason}")
+
+
+class RestoreError(SyncError):
+    """A restore that cannot go on."""
+
+
+class NoPeersLeftError(RestoreError):
+    """Every peer was dropped or given up; `peers` says why, by name."""
+
+    hint = "run the same command again, with more peers; it continues where it stopped"
+
+    def __init__(self, peers: Mapping[str, str]) -> None:
+        self.peers = dict(peers)
+        reasons = ", ".join(f"{peer} ({reason})" for peer, reason in self.peers.items())
+        super().__init__(f"no peers left: {reasons or 'none was given'}")
+
+
+class RestoreMismatchError(RestoreError):
+    """The restored database folds to another root than the trusted one."""
+
+    hint = "remove the directory and restore again; if it happens twice, report it with this message"
+
+    def __init__(self, *, expected: bytes, computed: bytes) -> None:
+        self.expected = expected
+        self.computed = computed
+        super().__init__(f"the restored leaves fold to {computed.hex()}, the trusted root is {expected.hex()}")
+
+
+class RestoreConflictError(RestoreError):
+    """Another restore session works on this database, or it belongs to another restore."""
+
+    hint = "wait for that restore, or restore into another directory"
+
+    def __init__(self, path: Path, reason: str = "another restore works here") -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: {reason}")
