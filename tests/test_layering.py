@@ -21,9 +21,11 @@ ARROWS = {
 LIBRARIES = {
     "Crypto": {"proofs/hashing.py"},
     "sha3": {"proofs/hashing.py"},
+    "blake3": {"proofs/blake3_hash.py"},
+    "base58": {"sidecar/importers/solana/snapshot_name.py"},
     "rocksdict": {"flatdb/store.py"},
     "cbor2": {"proofs/cbor.py", "flatdb/writelog.py"},
-    "zstandard": {"sync/compression.py"},
+    "zstandard": {"sync/compression.py", "sidecar/importers/solana/archive.py"},
     "aiohttp": {"sync/server.py", "sync/fetch.py"},
     "prometheus_client": {"sidecar/metrics.py"},
     "pydantic": {"sidecar/config.py"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from pathlib import Path
 from typing import Any
 
 import base58
@@ -26,9 +27,9 @@ def from_lanes(values: list[int]) -> bytes:
     return struct.pack("<1024H", *(value % 65536 for value in values))
 
 
-@pytest.fixture(scope="module")
-def vectors(solana_data: Any) -> Any:
-    return json.loads((solana_data / "vectors.json").read_text())
+@pytest.fixture
+def vectors(data: Path) -> Any:
+    return json.loads((data / "solana" / "vectors.json").read_text())
 
 
 def test_published_elements_and_their_checksums(vectors: Any) -> None:
