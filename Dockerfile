@@ -7,6 +7,8 @@ WORKDIR /src
 COPY . .
 # `demo` brings the genesis allocation that `leafmirror demo` mirrors; EXTRAS= leaves it out.
 ARG EXTRAS=demo
+# Where pip finds the settings of the machine that builds, if they were mounted; of this stage only.
+ARG PIP_CONFIG_FILE=
 RUN python3 -m venv /opt/leafmirror \
  && /opt/leafmirror/bin/python -m pip install --no-cache-dir --disable-pip-version-check ".[${EXTRAS}]" \
  && /opt/leafmirror/bin/python -m pip uninstall --yes --quiet pip

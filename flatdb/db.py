@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
 
+from flatdb.check import check_store
 from flatdb.errors import (
     DatabaseExistsError,
     HeightConflictError,
@@ -25,18 +26,22 @@ from flatdb.errors import (
 )
 from flatdb.ledger import (
     State,
-    height_key,
+    forget,
     put_meta,
     put_record,
+    put_write_log,
     read_identity,
     read_records,
     read_restore_key,
     read_state,
+    read_write_logs,
 )
-from flatdb.store import BLOBS, HEIGHTS, LEAVES, LOGS, Batch, Store
-from flatdb.types import HeightRecord, Identity, StoreLimits, WriteLog, prefix_end
+from flatdb.overlay import overlay
+from flatdb.staging import StagingDB
+from flatdb.store import BLOBS, LEAVES, META, Batch, Store
+from flatdb.types import HeightRecord, Identity, StoreLimits, Violation, WriteLog, prefix_end
 from flatdb.view import FrozenView
-from flatdb.writelog import decode_cbor, encode_cbor, validate
+from flatdb.writelog import validate
 
 __all__ = ["RECORDS_KEPT", "Expand", "FlatDB"]
 
@@ -99,6 +104,38 @@ class FlatDB:
             store.close()
             raise
 
+    @classmethod
+    def stage(
+        cls, path: Path, identity: Identity, restore_key: bytes, *, limits: StoreLimits | None = None
+    ) -> StagingDB:
+        """Begin the restore `restore_key` in a directory that is missing or empty, or continue it there.
+
+        Raises RestoreKeyConflictError (the restore of something else), DatabaseExistsError (a mirror, or foreign
+        files), DatabaseLockedError, DatabaseAccessError.
+        """
+        limits = limits or StoreLimits()
+        if not (path / "rocksdb" / "CURRENT").is_file():
+            return StagingDB.begin(path, create_store(path), identity, restore_key, limits)
+        store = Store.open(path / "rocksdb")
+        try:
+            return cls._continue_staging(path, store, identity, restore_key, limits)
+        except BaseException:
+            store.close()
+            raise
+
+    @classmethod
+    def _continue_staging(
+        cls, path: Path, store: Store, identity: Identity, restore_key: bytes, limits: StoreLimits
+    ) -> StagingDB:
+        if is_blank(store):
+            return StagingDB.begin(path, store, identity, restore_key, limits)
+        if read_state(store) is not State.STAGING:
+            raise DatabaseExistsError(path, "there is a complete mirror already")
+        staging = StagingDB(path, store, limits)
+        staging.expect(identity, restore_key)
+        sweep(path)
+        return staging
+
     def close(self) -> None:
         """Close every view, then the database. Idempotent."""
         for view in list(self._views):
@@ -135,12 +172,11 @@ class FlatDB:
 
     def write_log(self, height: int) -> WriteLog | None:
         """The write log applied at this height, as it was given (not expanded), if it is still kept."""
-        encoded = self._store.get(LOGS, height_key(height))
-        return None if encoded is None else decode_cbor(encoded)
+        return next(read_write_logs(self._store, height, height + 1), None)
 
     def write_logs(self, from_height: int) -> Iterator[WriteLog]:
         """The kept write logs with height >= from_height, ascending, as of this call."""
-        return (decode_cbor(encoded) for _, encoded in self._store.items(LOGS, height_key(from_height)))
+        return read_write_logs(self._store, from_height)
 
     def follows(self, write_log: WriteLog) -> bool:
         """True if this write log comes next, False if it repeats a height that is applied already.
@@ -176,17 +212,45 @@ class FlatDB:
         record = HeightRecord(write_log.height, write_log.root, verified)
         batch = self._store.batch()
         self._put_changes(batch, self._expanded(write_log))
-        batch.put(LOGS, height_key(record.height), encode_cbor(write_log))
+        put_write_log(batch, write_log)
         put_record(batch, record)
         forgotten = list(self._records)[: max(0, len(self._records) + 1 - RECORDS_KEPT)]
         for height in forgotten:
-            batch.delete(HEIGHTS, height_key(height))
-            batch.delete(LOGS, height_key(height))
+            forget(batch, height)
         self._store.commit(batch)
         for height in forgotten:
             del self._records[height]
         self._records[record.height] = record
         return record
+
+    def preview(self, write_log: WriteLog) -> Iterator[tuple[bytes, bytes]]:
+        """The leaves in key order as `apply(write_log)` would leave them; nothing is written.
+
+        Raises as `apply`; ValueError if the write log repeats an applied height.
+        """
+        validate(write_log, self.limits)
+        if not self.follows(write_log):
+            raise ValueError(f"height {write_log.height} is applied already")
+        return overlay(self._store.cursor(LEAVES), self._expanded(write_log))
+
+    def mark_verified(self, height: int, root: bytes) -> HeightRecord:
+        """Record durably that the leaves at a kept height fold to `root`, which becomes its root if none was claimed.
+
+        Raises HeightConflictError if another root is recorded, KeyError if the height is not kept.
+        """
+        record = self._records[height]
+        if record.root is not None and record.root != root:
+            raise HeightConflictError(height=height, expected=record.root, found=root)
+        record = HeightRecord(height, root, verified=True)
+        batch = self._store.batch()
+        put_record(batch, record)
+        self._store.commit(batch)
+        self._records[height] = record
+        return record
+
+    def check(self) -> Iterator[Violation]:
+        """Every violation of the database's own rules, as of this call; reads all of it (`check`)."""
+        return check_store(self._store, records_kept=RECORDS_KEPT)
 
     def freeze(self, maker: Literal["iterators", "directory"] = "iterators", *, iterator_count: int = 4) -> FrozenView:
         """The leaves at the present height, immovable while read (`view` says what the makers differ in).
@@ -253,10 +317,15 @@ def create_store(path: Path) -> Store:
         if any(entry.name not in ("rocksdb", "views", "scratch") for entry in path.iterdir()):
             raise DatabaseExistsError(path, "the directory is not empty")
     store = Store.create(path / "rocksdb")
-    if next(store.items("default"), None) is not None:
+    if not is_blank(store):
         store.close()
         raise DatabaseExistsError(path, "there is a leaf database already")
     return store
+
+
+def is_blank(store: Store) -> bool:
+    """True if a crash came between making the RocksDB directory and its first batch."""
+    return next(store.items(META), None) is None
 
 
 def sweep(path: Path) -> None:

@@ -1,29 +1,41 @@
-"""How identity, lifetime state and height records are written into a Store, and read back strictly.
+"""How identity, lifetime state, height records and applied write logs lie in a Store, and are read back strictly.
 
-Decides the bytes of the `default` and `heights` families. Meta values are text so that a person with a RocksDB tool can
-read them; a height is its key as 8 bytes big-endian, so that key order is height order.
+Decides the bytes of the `default`, `heights` and `write_logs` families. Meta values are text so that a person with a
+RocksDB tool can read them; a height is its key as 8 bytes big-endian, so that key order is height order.
 """
 
 from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final
 
-from flatdb.errors import DatabaseCorruptError, DatabaseNotFoundError, UnsupportedFormatError
-from flatdb.store import HEIGHTS, META, Batch, Store
-from flatdb.types import ROOT_BYTES, HeightRecord, Identity
+from flatdb.errors import (
+    DatabaseCorruptError,
+    DatabaseNotFoundError,
+    InvalidWriteLogError,
+    UnsupportedFormatError,
+)
+from flatdb.store import HEIGHTS, LOGS, META, Batch, Store
+from flatdb.types import ROOT_BYTES, HeightRecord, Identity, StoreLimits, WriteLog
+from flatdb.writelog import decode_cbor, encode_cbor
 
 __all__ = [
     "State",
     "decode_record",
+    "decode_write_log",
+    "forget",
     "height_key",
     "put_meta",
     "put_record",
+    "put_write_log",
     "read_identity",
+    "read_records",
     "read_restore_key",
     "read_state",
+    "read_write_logs",
 ]
 
 FORMAT: Final = "leafmirror-flatdb-1"
@@ -31,6 +43,9 @@ FORMAT_KEY: Final = b"format"
 IDENTITY_KEY: Final = b"identity"
 STATE_KEY: Final = b"state"
 RESTORE_KEY: Final = b"restore_key"
+
+KEPT_LIMITS: Final = StoreLimits(value_bytes_max=2**31 - 1, entry_count_max=2**31, log_bytes_max=2**31 - 1)
+"""What any writer may have applied, whatever its own limits were."""
 
 HAS_ROOT: Final = 1
 VERIFIED: Final = 2
@@ -79,6 +94,41 @@ def read_records(store: Store) -> list[HeightRecord]:
         return [decode_record(key, value) for key, value in store.items(HEIGHTS)]
     except ValueError as error:
         raise DatabaseCorruptError(store.path, str(error)) from error
+
+
+def put_write_log(batch: Batch, write_log: WriteLog) -> None:
+    batch.put(LOGS, height_key(write_log.height), encode_cbor(write_log))
+
+
+def forget(batch: Batch, height: int) -> None:
+    """Drop the record and the write log of a height."""
+    batch.delete(HEIGHTS, height_key(height))
+    batch.delete(LOGS, height_key(height))
+
+
+def decode_write_log(key: bytes, encoded: bytes) -> WriteLog:
+    """Raises InvalidWriteLogError if these are not the bytes of one kept write log."""
+    write_log = decode_cbor(encoded, KEPT_LIMITS)
+    if height_key(write_log.height) != key:
+        raise InvalidWriteLogError("height", f"{write_log.height} is kept under the key {key.hex()}")
+    return write_log
+
+
+def read_write_logs(store: Store, from_height: int, end_height: int | None = None) -> Iterator[WriteLog]:
+    """Kept write logs with from_height <= height < end_height, ascending, as of this call.
+
+    Raises DatabaseCorruptError.
+    """
+    end = None if end_height is None else height_key(end_height)
+    return _decoded(store, store.items(LOGS, height_key(from_height), end))
+
+
+def _decoded(store: Store, items: Iterator[tuple[bytes, bytes]]) -> Iterator[WriteLog]:
+    for key, encoded in items:
+        try:
+            yield decode_write_log(key, encoded)
+        except InvalidWriteLogError as error:
+            raise DatabaseCorruptError(store.path, f"kept write log {key.hex()}: {error}") from error
 
 
 def read_state(store: Store) -> State:

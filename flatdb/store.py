@@ -35,14 +35,14 @@ from flatdb.errors import (
     DatabaseAccessError,
     DatabaseCorruptError,
     DatabaseError,
-    DatabaseLockedError,
     DatabaseNotFoundError,
     DatabaseReadOnlyError,
     InvalidWriteLogError,
 )
+from flatdb.rocks_error import classify
 from flatdb.types import KEY_BYTES_MAX
 
-__all__ = ["BLOBS", "FAMILIES", "HEIGHTS", "LEAVES", "LOGS", "META", "RESTORE", "Batch", "Cursor", "Store"]
+__all__ = ["BLOBS", "FAMILIES", "HEIGHTS", "LEAVES", "LOGS", "META", "RESTORE", "UNDO", "Batch", "Cursor", "Store"]
 
 META: Final = "default"
 LEAVES: Final = "leaves"
@@ -144,7 +144,7 @@ class Cursor:
                 step()
             iterator.status()
         except Exception as error:
-            raise _classify(error, self._path) from error
+            raise classify(error, self._path) from error
 
     def _keys(self, iterator: RdictIter, start: bytes, end: bytes | None) -> Generator[bytes, None, None]:
         valid, key_of, step = iterator.valid, iterator.key, iterator.next
@@ -158,7 +158,7 @@ class Cursor:
                 step()
             iterator.status()
         except Exception as error:
-            raise _classify(error, self._path) from error
+            raise classify(error, self._path) from error
 
 
 class Store:
@@ -222,18 +222,20 @@ class Store:
         return self._handles[family]
 
     def get(self, family: str, key: bytes) -> bytes | None:
+        rocks = self._family(family)
         try:
-            value: bytes | None = self._family(family).get(key)
+            value: bytes | None = rocks.get(key)
         except Exception as error:
-            raise _classify(error, self.path) from error
+            raise classify(error, self.path) from error
         return value
 
     def cursor(self, family: str) -> Cursor:
         """A cursor fixed at this moment. Takes microseconds."""
+        rocks = self._family(family)
         try:
-            cursor = Cursor(self._family(family).iter(), self.path)
+            cursor = Cursor(rocks.iter(), self.path)
         except Exception as error:
-            raise _classify(error, self.path) from error
+            raise classify(error, self.path) from error
         self._cursors.add(cursor)
         return cursor
 
@@ -256,7 +258,7 @@ class Store:
         try:
             rocks.write(batch.take(), durable)
         except Exception as error:
-            self._broken = _classify(error, self.path)
+            self._broken = classify(error, self.path)
             raise self._broken from error
 
     def ingest(self, family: str, items: Iterable[tuple[bytes, bytes]], scratch: Path) -> int:
@@ -270,13 +272,7 @@ class Store:
         try:
             count = _build_table(items, scratch)
             if count:
-                options = IngestExternalFileOptions()
-                options.set_move_files(True)
-                family_rocks.ingest_external_file([str(scratch)], options)
-        except (DatabaseError, InvalidWriteLogError):
-            raise
-        except Exception as error:
-            raise _classify(error, self.path) from error
+                self._move_in(family_rocks, scratch)
         finally:
             scratch.unlink(missing_ok=True)
         return count
@@ -288,14 +284,23 @@ class Store:
             for family in self._families.values():
                 family.flush()
         except Exception as error:
-            raise _classify(error, self.path) from error
+            raise classify(error, self.path) from error
 
     def checkpoint(self, path: Path) -> None:
         """Hard-link the present state into a new directory `path` on the same filesystem."""
+        rocks = self._writer()
         try:
-            Checkpoint(self._writer()).create_checkpoint(str(path))
+            Checkpoint(rocks).create_checkpoint(str(path))
         except Exception as error:
-            raise _classify(error, self.path) from error
+            raise classify(error, self.path) from error
+
+    def _move_in(self, family: Rdict, table: Path) -> None:
+        options = IngestExternalFileOptions()
+        options.set_move_files(True)
+        try:
+            family.ingest_external_file([str(table)], options)
+        except Exception as error:
+            raise classify(error, self.path) from error
 
     def _writer(self) -> Rdict:
         if self._broken is not None:
@@ -320,12 +325,19 @@ def _database_options() -> Options:
 
 
 def _family_options(cache: Cache) -> Options:
+    options = _table_options(cache)
+    options.set_write_buffer_size(MEMTABLE_BYTES)
+    return options
+
+
+def _table_options(cache: Cache | None = None) -> Options:
+    """How table files are built, by RocksDB or by `ingest`."""
     table = BlockBasedOptions()
-    table.set_block_cache(cache)
+    if cache is not None:
+        table.set_block_cache(cache)
     table.set_bloom_filter(10, False)
     table.set_format_version(5)
     options = Options(raw_mode=True)
-    options.set_write_buffer_size(MEMTABLE_BYTES)
     options.set_compression_type(DBCompressionType.lz4())
     options.set_block_based_table_factory(table)
     return options
@@ -337,7 +349,7 @@ def _open_rocks(path: Path, options: Options, access: AccessType) -> Rdict:
     try:
         return Rdict(str(path), options, families, access)
     except Exception as error:
-        raise _classify(error, path) from error
+        raise classify(error, path) from error
 
 
 def _open_beside_writer(path: Path) -> Rdict:
@@ -352,41 +364,27 @@ def _open_beside_writer(path: Path) -> Rdict:
 
 
 def _build_table(items: Iterable[tuple[bytes, bytes]], path: Path) -> int:
+    """Write and sync a table file; none for no items. What `items` itself raises passes through untouched."""
     path.unlink(missing_ok=True)
-    writer = SstFileWriter(Options(raw_mode=True))
-    writer.open(str(path))
+    writer = SstFileWriter(_table_options())
     previous: bytes | None = None
     count = 0
+    try:
+        writer.open(str(path))
+    except Exception as error:
+        raise classify(error, path) from error
     for key, value in items:
         if previous is not None and key <= previous:
             raise InvalidWriteLogError(f"items[{count}]", f"key {key.hex()} does not come after {previous.hex()}")
-        writer[key] = value
+        try:
+            writer[key] = value
+        except Exception as error:
+            raise classify(error, path) from error
         previous = key
         count += 1
     if count:
-        writer.finish()
+        try:
+            writer.finish()
+        except Exception as error:
+            raise classify(error, path) from error
     return count
-
-
-def _classify(error: Exception, path: Path) -> DatabaseError:
-    """Turn what rocksdict raised into one of ours. It raises bare Exceptions: only the text tells them apart."""
-    text = str(error)
-    if isinstance(error, DatabaseError):
-        return error
-    if "lock hold by current process" in text or "While lock file" in text:
-        return DatabaseLockedError(path)
-    if any(reason in text for reason in _ACCESS_REASONS):
-        return DatabaseAccessError(path, text)
-    return DatabaseCorruptError(path, text)
-
-
-_ACCESS_REASONS: Final = (
-    "No space left",
-    "Disk quota exceeded",
-    "File too large",
-    "Permission denied",
-    "Read-only file system",
-    "Input/output error",
-    "Too many open files",
-    "Cannot allocate memory",
-)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from proofs.blake3_hash import blake3_256, blake3_extended
 
-__all__ = ["ELEMENT_BYTES", "IDENTITY", "add", "checksum", "element", "subtract", "total"]
+__all__ = ["ELEMENT_BYTES", "IDENTITY", "LatticeSum", "add", "checksum", "element", "subtract", "total"]
 
 ELEMENT_BYTES = 2048
 LANE_COUNT = ELEMENT_BYTES // 2
@@ -38,22 +38,42 @@ def checksum(sum_bytes: bytes) -> bytes:
     return blake3_256(sum_bytes)
 
 
+class LatticeSum:
+    """A sum that grows one element at a time, in constant memory."""
+
+    __slots__ = ("_count", "_even", "_odd")
+
+    def __init__(self) -> None:
+        self._even = self._odd = self._count = 0
+
+    def add(self, part: bytes) -> None:
+        """Add one element or sum.
+
+        Raises: ValueError unless it has ELEMENT_BYTES.
+        """
+        if len(part) != ELEMENT_BYTES:
+            raise ValueError(f"a lattice element has {ELEMENT_BYTES} bytes, not {len(part)}")
+        lanes = int.from_bytes(part, "little")
+        self._even += lanes & _EVEN_LANES
+        self._odd += (lanes >> 16) & _EVEN_LANES
+        self._count += 1
+        if self._count == _ADDITIONS_MAX:
+            self._even, self._odd, self._count = self._even & _EVEN_LANES, self._odd & _EVEN_LANES, 0
+
+    def value(self) -> bytes:
+        """The sum so far; IDENTITY for nothing."""
+        return _joined(self._even, self._odd)
+
+
 def total(elements: Iterable[bytes]) -> bytes:
     """Return the lane-wise sum of `elements` (2,048 bytes each); IDENTITY for none.
 
     Raises: ValueError for an element of another size.
     """
-    even = odd = count = 0
+    running = LatticeSum()
     for part in elements:
-        if len(part) != ELEMENT_BYTES:
-            raise ValueError(f"a lattice element has {ELEMENT_BYTES} bytes, not {len(part)}")
-        lanes = int.from_bytes(part, "little")
-        even += lanes & _EVEN_LANES
-        odd += (lanes >> 16) & _EVEN_LANES
-        count += 1
-        if count == _ADDITIONS_MAX:
-            even, odd, count = even & _EVEN_LANES, odd & _EVEN_LANES, 0
-    return _joined(even, odd)
+        running.add(part)
+    return running.value()
 
 
 def add(left: bytes, right: bytes) -> bytes:

@@ -17,18 +17,21 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from operator import lt
 
 from proofs.errors import LeafOrderError, MalformedProofError
 
 
-@dataclass(frozen=True, slots=True)
 class LeafRun:
-    """Leaves in strictly ascending key order, as two columns of equal length."""
+    """Leaves in strictly ascending key order, as two columns of equal length. Treat as immutable."""
 
-    keys: Sequence[bytes]
-    values: Sequence[bytes]
+    __slots__ = ("_encoded", "keys", "values")
+
+    def __init__(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        self.keys = keys
+        self.values = values
+        self._encoded: bytes | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -39,17 +42,19 @@ class LeafRun:
     def __getitem__(self, part: slice) -> LeafRun:
         return LeafRun(self.keys[part], self.values[part])
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LeafRun) and self.encode() == other.encode()
+
+    def __hash__(self) -> int:
+        return hash(self.encode())
+
     def encode(self) -> bytes:
-        """Canonical bytes. Precondition: keys strictly ascending, every size below 2**32."""
-        return b"".join(
-            (
-                len(self.keys).to_bytes(4, "little"),
-                _sizes(self.keys),
-                _sizes(self.values),
-                *self.keys,
-                *self.values,
-            )
-        )
+        """Canonical bytes, kept for the next call. Precondition: keys strictly ascending, sizes below 2**32."""
+        if self._encoded is None:
+            count = len(self.keys).to_bytes(4, "little")
+            sizes = _sizes(self.keys), _sizes(self.values)
+            self._encoded = b"".join((count, *sizes, *self.keys, *self.values))
+        return self._encoded
 
     @classmethod
     def decode(cls, data: bytes, *, leaves_max: int) -> LeafRun:
@@ -72,11 +77,12 @@ class LeafRun:
         if value_ends[-1] != len(data):
             raise MalformedProofError("the sizes of a leaf run do not add up to its bytes", 0)
         keys = [data[a:b] for a, b in pairwise(key_ends)]
-        values = [data[a:b] for a, b in pairwise(value_ends)]
-        for previous, key in pairwise(keys):
-            if previous >= key:
-                raise LeafOrderError(key, previous)
-        return cls(keys, values)
+        if not all(map(lt, keys, keys[1:])):
+            key, previous = next((b, a) for a, b in pairwise(keys) if a >= b)
+            raise LeafOrderError(key, previous)
+        run = cls(keys, [data[a:b] for a, b in pairwise(value_ends)])
+        run._encoded = data
+        return run
 
 
 def leaf_run(leaves: Sequence[tuple[bytes, bytes]]) -> LeafRun:

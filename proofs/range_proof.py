@@ -172,8 +172,6 @@ def judge(
     Raises:
         InvalidLeafError, LeafOrderError, MisplacedNodeError, RootMismatchError: as `verify_range`.
     """
-    for key, value in run:
-        scheme.check_leaf(key, value)
     inside: Frontier = ()
     if run:
         before = left[-1][0] if left else None

@@ -28,7 +28,7 @@ class Import:
 
     @property
     def is_standard(self) -> bool:
-        return self.top in sys.stdlib_module_names
+        return self.top in sys.stdlib_module_names or self.top == "_typeshed"
 
     @property
     def is_ours(self) -> bool:

@@ -23,7 +23,7 @@ LOADED_OTHERWISE: dict[str, str] = {
     "leafmirror.__main__": "python -m leafmirror",
 }
 
-MACHINE_PATH = re.compile(r"(?<![\w.\-])/(?:home|Users|root|work|mnt)/\w[^\s\"'`)]*")
+MACHINE_PATH = re.compile(r"(?<![\w.\-])/(?:home|Users|root|work)/\w[^\s\"'`)]*")
 # A promise to do something later has an issue number, so that somebody can find it done.
 PROMISE = re.compile(r"\b(?:TODO|FIXME|XXX)\b(?!\(#\d+\))")
 

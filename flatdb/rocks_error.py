@@ -1,0 +1,35 @@
+"""What RocksDB's failures mean for the caller. rocksdict raises bare Exceptions: only their text tells them apart.
+
+A failure that fits no other class counts as damage: carrying on after something unknown would be the worse mistake.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from flatdb.errors import DatabaseAccessError, DatabaseCorruptError, DatabaseError, DatabaseLockedError
+
+__all__ = ["classify"]
+
+LOCKED: Final = ("lock hold by current process", "While lock file")
+REFUSED: Final = (
+    "No space left",
+    "Disk quota exceeded",
+    "File too large",
+    "Permission denied",
+    "Read-only file system",
+    "Input/output error",
+    "Too many open files",
+    "Cannot allocate memory",
+)
+
+
+def classify(error: Exception, path: Path) -> DatabaseError:
+    """The error of ours for what rocksdict raised while it worked on `path`."""
+    text = str(error)
+    if any(reason in text for reason in REFUSED):
+        return DatabaseAccessError(path, text)
+    if any(reason in text for reason in LOCKED):
+        return DatabaseLockedError(path)
+    return DatabaseCorruptError(path, text)

@@ -1,0 +1,130 @@
+"""StagingDB: a restore under way. Chunks come in by id, become durable one by one, and turn into a mirror when sealed.
+
+Decides the order that makes a restore survive kill -9: first the leaves of a chunk are durable, then the record that
+they are. A chunk that was loaded and not recorded is loaded again, with the same bytes. What a chunk id means, and
+whether the leaves are the right ones, is for the caller to know.
+
+Lifetime: `FlatDB.stage` -> `ingest`... -> `seal` -> `FlatDB.open`. One writer thread owns it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from flatdb.errors import InvalidWriteLogError, RestoreKeyConflictError
+from flatdb.ledger import State, put_meta, put_record, read_identity, read_restore_key
+from flatdb.store import BLOBS, LEAVES, RESTORE, Store
+from flatdb.types import HeightRecord, Identity, StoreLimits
+
+__all__ = ["CHUNK_ID_BYTES_MAX", "StagingDB"]
+
+CHUNK_ID_BYTES_MAX: Final = 64
+
+
+class StagingDB:
+    """An incomplete database. Made by `FlatDB.stage`; a context manager."""
+
+    def __init__(self, path: Path, store: Store, limits: StoreLimits) -> None:
+        self.path = path
+        self.limits = limits
+        self.identity: Identity = read_identity(store)
+        self.restore_key: bytes = read_restore_key(store)
+        self._store: Store | None = store
+        self._staged = {chunk_id for chunk_id, _ in store.items(RESTORE)}
+
+    @classmethod
+    def begin(cls, path: Path, store: Store, identity: Identity, restore_key: bytes, limits: StoreLimits) -> Self:
+        """Mark an empty Store as the restore `restore_key`."""
+        batch = store.batch()
+        put_meta(batch, identity, State.STAGING, restore_key)
+        store.commit(batch)
+        return cls(path, store, limits)
+
+    def expect(self, identity: Identity, restore_key: bytes) -> None:
+        """Raise RestoreKeyConflictError unless this is the restore that is meant."""
+        if (self.identity, self.restore_key) != (identity, restore_key):
+            raise RestoreKeyConflictError(self.path, expected=restore_key, found=self.restore_key)
+
+    def staged(self) -> frozenset[bytes]:
+        """Ids of the chunks that are durable."""
+        return frozenset(self._staged)
+
+    def ingest(self, chunk_id: bytes, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """Make a chunk's leaves durable, then the record of it. Items strictly ascending by key; there may be none.
+
+        Raises InvalidWriteLogError (nothing was loaded), DatabaseAccessError, DatabaseCorruptError.
+        """
+        self._load(LEAVES, chunk_id, items, self.limits.key_bytes_max)
+
+    def ingest_blobs(self, chunk_id: bytes, blobs: Iterable[tuple[bytes, bytes]]) -> None:
+        """As `ingest`, for (hash, blob)."""
+        self._load(BLOBS, chunk_id, blobs, self.limits.hash_bytes_max)
+
+    def scan(self, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Leaves loaded so far with start <= key < end, in key order, as of this call."""
+        return self._open_store().items(LEAVES, start, end)
+
+    def blob(self, digest: bytes) -> bytes | None:
+        return self._open_store().get(BLOBS, digest)
+
+    def blobs(self) -> Iterator[tuple[bytes, bytes]]:
+        """(hash, blob) loaded so far, in hash order, as of this call."""
+        return self._open_store().items(BLOBS)
+
+    def seal(self, record: HeightRecord) -> None:
+        """Turn it into a mirror at `record`, in one synced batch, and close. `FlatDB.open` opens it from now on.
+
+        The caller has folded the leaves and found the trusted root, and all code is there.
+        """
+        store = self._open_store()
+        batch = store.batch()
+        put_meta(batch, self.identity, State.MIRROR)
+        put_record(batch, record)
+        batch.delete_range(RESTORE, b"", None)
+        store.commit(batch)
+        self.close()
+
+    def close(self) -> None:
+        """Stop here; `FlatDB.stage` continues. Idempotent, and without effect once sealed."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _load(self, family: str, chunk_id: bytes, items: Iterable[tuple[bytes, bytes]], key_bytes_max: int) -> None:
+        if not 0 < len(chunk_id) <= CHUNK_ID_BYTES_MAX:
+            raise ValueError(f"a chunk id has 1 to {CHUNK_ID_BYTES_MAX} bytes")
+        store = self._open_store()
+        scratch = self.path / "scratch"
+        scratch.mkdir(exist_ok=True)
+        store.ingest(family, self._bounded(items, key_bytes_max), scratch / "table.sst")
+        self._record(store, chunk_id)
+
+    def _record(self, store: Store, chunk_id: bytes) -> None:
+        """INVARIANT: comes after the load, and a crash in between leaves no record."""
+        batch = store.batch()
+        batch.put(RESTORE, chunk_id, b"")
+        store.commit(batch)
+        self._staged.add(chunk_id)
+
+    def _bounded(self, items: Iterable[tuple[bytes, bytes]], key_bytes_max: int) -> Iterator[tuple[bytes, bytes]]:
+        for index, (key, value) in enumerate(items):
+            if len(key) > key_bytes_max or len(value) > self.limits.value_bytes_max:
+                reason = f"a key of {len(key)} and a value of {len(value)} bytes exceed the limits"
+                raise InvalidWriteLogError(f"items[{index}]", reason)
+            yield key, value
+
+    def _open_store(self) -> Store:
+        if self._store is None:
+            raise RuntimeError("the restore is closed or sealed")
+        return self._store

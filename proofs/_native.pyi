@@ -1,0 +1,6 @@
+__version__: str
+
+def frontier(
+    scheme: str, run: bytes, before: bytes | None = None, after: bytes | None = None
+) -> list[tuple[bytes, bytes, int, int]]: ...
+def schemes_known() -> list[str]: ...

@@ -1,0 +1,56 @@
+"""The command line: `leafmirror COMMAND`. One file for each noun; `failure` knows exit codes, `output` all of rich.
+
+Commands parse, call one function of the layers below, and print. Nothing is decided here that a program importing
+`leafmirror` would miss.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from sidecar.cli.app import app
+from sidecar.cli.failure import ExitCode, explain
+from sidecar.cli.output import print_error, print_json
+
+__all__ = ["main"]
+
+TRACEBACK_VARIABLE = "LEAFMIRROR_TRACEBACK"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code of docs/cli.md. Never raises, never shows a traceback unasked."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    # Looked up here and not in the parsed options: a wrong usage is an error before there are any.
+    as_json = "--json" in arguments
+    try:
+        code = app(args=arguments, prog_name="leafmirror", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _leave_pipe()
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except Exception as error:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        return _fail(error, as_json=as_json)
+    if code == ExitCode.INTERRUPTED:
+        print_error("interrupted", "run the same command again; finished work is kept")
+    return int(code or ExitCode.DONE)
+
+
+def _fail(error: Exception, *, as_json: bool) -> int:
+    failure = explain(error)
+    if as_json:
+        fields = {"type": failure.kind, "message": failure.message, "hint": failure.hint}
+        print_json("error", {"error": fields | {"exit_code": int(failure.exit_code)}})
+    print_error(failure.message, failure.hint)
+    return int(failure.exit_code)
+
+
+def _leave_pipe() -> int:
+    """Whoever read our output has seen enough (`leafmirror scan DIR | head`): end as other filters do."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (the interpreter flushes it at its very end)
+    return 128 + signal.SIGPIPE

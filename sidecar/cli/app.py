@@ -1,0 +1,40 @@
+"""The tree of commands: which noun has which file, and what stands above them all."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from sidecar.cli import doctor, importer
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="leafmirror",
+    help="A verified mirror of a chain's state: provable checkpoints, restored from peers nobody has to trust.",
+    epilog="Try `leafmirror demo`. Exit codes: 0 done, 1 the thing checked is wrong, 2 wrong usage, "
+    "3 a peer or node could not be reached, 4 no space or permission, 130 interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(importer.app, name="import")
+app.command("doctor")(doctor.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"leafmirror {version('leafmirror')}")
+        raise typer.Exit
+
+
+@app.callback()
+def leafmirror(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,46 @@
+"""Options and arguments that several commands share, so that they look and read the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sidecar.cli.output import ProgressStyle
+from sync.root import parse_hex
+
+__all__ = ["AsJSON", "Hash", "Height", "MirrorPath", "Progress", "StorePath", "hash_bytes", "hex_bytes"]
+
+HASH_BYTES = 32
+
+
+def hex_bytes(text: str) -> bytes:
+    """Bytes in hex, with or without 0x, for a command's argument."""
+    try:
+        return parse_hex(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; write an even number of hex digits, with or without 0x") from error
+
+
+def hash_bytes(text: str) -> bytes:
+    """A 32-byte hash in hex."""
+    value = hex_bytes(text)
+    if len(value) != HASH_BYTES:
+        raise typer.BadParameter(f"a root hash has {HASH_BYTES} bytes, not {len(value)}")
+    return value
+
+
+AsJSON = Annotated[bool, typer.Option("--json", help="One JSON document on standard output (docs/cli.md).")]
+Progress = Annotated[
+    ProgressStyle, typer.Option("--progress", help="How long work shows that it moves, on standard error.")
+]
+MirrorPath = Annotated[Path, typer.Argument(metavar="DIR", help="The mirror's directory.", show_default=False)]
+StorePath = Annotated[
+    str,
+    typer.Option("--store", metavar="URL", help="Checkpoint store: a folder or its file:// URL.", show_default=False),
+]
+Height = Annotated[int, typer.Option("--height", min=0, help="Height of the state.", show_default=False)]
+Hash = Annotated[
+    bytes, typer.Option("--root", metavar="HEX", parser=hash_bytes, help="Trusted root hash.", show_default=False)
+]
