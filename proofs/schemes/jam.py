@@ -60,7 +60,8 @@ class JAM:
 
     def lift(self, ref: bytes, key: bytes, start: int, depth: int) -> bytes:
         for at in range(depth - 1, start - 1, -1):
-            ref = blake2b_256(branch_node(EMPTY, ref) if key[at >> 3] >> (7 - (at & 7)) & 1 else branch_node(ref, EMPTY))
+            is_right = key[at >> 3] >> (7 - (at & 7)) & 1
+            ref = blake2b_256(branch_node(EMPTY, ref) if is_right else branch_node(ref, EMPTY))
         return in_slot(ref, key, start)
 
     def root(self, ref: bytes) -> bytes:

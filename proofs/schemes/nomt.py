@@ -67,7 +67,8 @@ class NOMT:
 
     def lift(self, ref: bytes, key: bytes, start: int, depth: int) -> bytes:
         for at in range(depth - 1, start - 1, -1):
-            ref = self.internal(TERMINATOR, ref) if key[at >> 3] >> (7 - (at & 7)) & 1 else self.internal(ref, TERMINATOR)
+            is_right = key[at >> 3] >> (7 - (at & 7)) & 1
+            ref = self.internal(TERMINATOR, ref) if is_right else self.internal(ref, TERMINATOR)
         return ref
 
     def root(self, ref: bytes) -> bytes:

@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 
 from proofs import lattice
 
-Sums = st.binary(min_size=1, max_size=24).map(
-    lambda seed: (seed * lattice.ELEMENT_BYTES)[: lattice.ELEMENT_BYTES]
-)
+Sums = st.binary(min_size=1, max_size=24).map(lambda seed: (seed * lattice.ELEMENT_BYTES)[: lattice.ELEMENT_BYTES])
 
 
 def lanes(data: bytes) -> tuple[int, ...]:

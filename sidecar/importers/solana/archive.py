@@ -23,7 +23,7 @@ __all__ = ["ArchiveEntry", "SnapshotLimits", "read_archive"]
 _BLOCK = tarfile.BLOCKSIZE
 _COPY_BYTES = 1 << 20
 _WINDOW_BYTES_MAX = 128 * 2**20
-_FILES = re.compile(r"version|snapshots/status_cache|snapshots/[0-9]{1,20}/[0-9]{1,20}|accounts/[0-9]{1,20}\.[0-9]{1,20}")
+_FILES = re.compile(r"version|snapshots/status_cache|(?:snapshots/[0-9]{1,20}/|accounts/[0-9]{1,20}\.)[0-9]{1,20}")
 _FOLDERS = re.compile(r"(?:snapshots|snapshots/[0-9]{1,20}|accounts)/?")
 
 
@@ -121,10 +121,11 @@ def read_archive(file: IO[bytes], limits: SnapshotLimits) -> Iterator[ArchiveEnt
 def _header(stream: _Unpacked) -> tarfile.TarInfo | None:
     """The next header, or None at the end mark; only plain files and folders with known names pass."""
     at = stream.at
-    try:
-        header = tarfile.TarInfo.frombuf(stream.read(_BLOCK), "ascii", "strict")
-    except tarfile.EOFHeaderError:
+    block = stream.read(_BLOCK)
+    if not any(block):
         return None
+    try:
+        header = tarfile.TarInfo.frombuf(block, "ascii", "strict")
     except (tarfile.HeaderError, UnicodeDecodeError) as error:
         raise InvalidImportError(f"archive at byte {at}", f"no tar header: {error}") from error
     is_file = header.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and _FILES.fullmatch(header.name)

@@ -14,8 +14,6 @@ from sidecar.errors import InvalidImportError
 
 __all__ = ["BincodeReader"]
 
-_U128_BYTES = 16
-
 
 class BincodeReader:
     """A position in bytes; every read moves it, or raises InvalidImportError naming `where` and the byte."""
@@ -48,9 +46,6 @@ class BincodeReader:
 
     def u64(self) -> int:
         return int.from_bytes(self.take(8), "little")
-
-    def u128(self) -> int:
-        return int.from_bytes(self.take(_U128_BYTES), "little")
 
     def flag(self) -> bool:
         """One byte that is 0 or 1."""

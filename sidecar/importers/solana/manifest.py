@@ -19,14 +19,21 @@ __all__ = ["Manifest", "StoredFile", "parse_manifest"]
 _HASH = struct.Struct("<32s")
 _BLOCKHASH = struct.Struct("<32sQQQ")
 _PAIR = struct.Struct("<QQ")
+_SLOT = struct.Struct("<Q")
+_SLOT_HASH = struct.Struct("<Q32s")
 _HISTORY = struct.Struct("<QQQQ")
 _DELEGATION = struct.Struct("<32s32sQQQd")
 _DELEGATION_WITH_CREDITS = struct.Struct("<32s32sQQQdQ")
 _VOTERS = struct.Struct("<32s32s")
 _EPOCH_SCHEDULE_BYTES = 33
-_FEE_GOVERNOR_BYTES = 33
-_RENT_BYTES = 17
+_CLOCK_BYTES = 8 + 16 + 8 + 8 + 8
+"""Ticks a slot, nanoseconds a slot, genesis time, slots a year, size of all accounts' data."""
+_LEADER_BYTES = 32 + 16
+_FEE_BYTES = 33 + 8
+_RENT_BYTES = 8 + _EPOCH_SCHEDULE_BYTES + 8 + 17
 _INFLATION_BYTES = 48
+_BANK_BYTES = _LEADER_BYTES + _FEE_BYTES + _RENT_BYTES + _EPOCH_SCHEDULE_BYTES + _INFLATION_BYTES
+_STATISTICS_BYTES = 40
 _VOTE_ACCOUNT_BYTES_MIN = 32 + 8 + 8 + 8 + 32 + 1 + 8
 _STORAGE_BYTES_MIN = 16
 _EPOCH_BYTES_MIN = 12
@@ -47,7 +54,6 @@ class Manifest:
     """What a mirror needs of a bank. Untrusted: `bank_hash()` ties it to a hash that consensus vouches for."""
 
     slot: int
-    epoch: int
     block_height: int
     hash: bytes
     parent_hash: bytes
@@ -91,11 +97,9 @@ def parse_manifest(where: str, data: bytes) -> Manifest:
     transaction_count, _, signature_count, capitalization, _ = (read.u64() for _ in range(5))
     if read.flag():
         read.u64()
-    read.u64(), read.u128(), read.u64(), read.u64(), read.u64()
-    slot, epoch, block_height = read.u64(), read.u64(), read.u64()
-    read.hash(), read.take(16), read.take(_FEE_GOVERNOR_BYTES), read.u64()
-    read.u64(), read.take(_EPOCH_SCHEDULE_BYTES), read.take(8), read.take(_RENT_BYTES)
-    read.take(_EPOCH_SCHEDULE_BYTES), read.take(_INFLATION_BYTES)
+    read.take(_CLOCK_BYTES)
+    slot, _, block_height = read.u64(), read.u64(), read.u64()
+    read.take(_BANK_BYTES)
     _skip_stakes(read, _DELEGATION)
     for _ in range(4):
         if read.u64():
@@ -107,10 +111,11 @@ def parse_manifest(where: str, data: bytes) -> Manifest:
         raise read.error("its accounts belong to another slot than its bank")
     read.hash()
     accounts_hash = read.hash()
-    read.take(40), _skip(read, struct.Struct("<Q")), _skip(read, struct.Struct("<Q32s"))
+    read.take(_STATISTICS_BYTES)
+    _skip(read, _SLOT)
+    _skip(read, _SLOT_HASH)
     return Manifest(
         slot=slot,
-        epoch=epoch,
         block_height=block_height,
         hash=bank_hash,
         parent_hash=parent_hash,

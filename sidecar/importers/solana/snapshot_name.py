@@ -38,7 +38,7 @@ def parse_name(name: str) -> SnapshotName:
     """
     match = _NAME.fullmatch(name)
     if match is None:
-        raise InvalidImportError(name, "snapshot archives are called [incremental-]snapshot-[<base>-]<slot>-<hash>.tar.zst")
+        raise InvalidImportError(name, "expected [incremental-]snapshot-[<base slot>-]<slot>-<hash>.tar.zst")
     digest = base58.b58decode(match["hash"])
     if len(digest) != 32:
         raise InvalidImportError(name, f"its hash has {len(digest)} bytes, not 32")
