@@ -198,16 +198,23 @@ class Store:
         return cls(path, _open_rocks(path, _database_options(), AccessType.read_write()), writable=True)
 
     def close(self) -> None:
-        """Release the lock. Closes every open cursor first: RocksDB lives as long as one of them. Idempotent."""
+        """Release the lock. Closes every open cursor first: RocksDB lives as long as one of them. Idempotent.
+
+        Raises DatabaseAccessError if memory could not be written out, unless a commit has said so before; all that was
+        committed is in the synced log in any case.
+        """
         for cursor in list(self._cursors):
             cursor.close()
-        self._handles.clear()
-        for family in self._families.values():
-            family.close()
-        self._families.clear()
-        if self._rocks is not None:
-            self._rocks.close()
-            self._rocks = None
+        open_parts = [*self._families.values()] + ([self._rocks] if self._rocks is not None else [])
+        self._handles, self._families, self._rocks = {}, {}, None
+        failure: DatabaseError | None = None
+        for part in open_parts:
+            try:
+                part.close()
+            except Exception as error:
+                failure = classify(error, self.path)
+        if failure is not None and self._broken is None:
+            raise failure
 
     def __enter__(self) -> Self:
         return self

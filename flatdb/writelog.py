@@ -168,7 +168,7 @@ class _CBORItem:
             raise InvalidWriteLogError("item", "not a CBOR map of a write log's fields")
         fields: dict[str, Any] = {}
         for _ in range(count):
-            name = self._string(CBOR_TEXT, "item", NAME_BYTES_MAX).decode(errors="replace")
+            name = self._payload(self._head(), CBOR_TEXT, "item").decode(errors="replace")
             if name in fields or name not in FIELDS:
                 raise InvalidWriteLogError(
                     "item", f"field {name!r} is {'there twice' if name in fields else 'unknown'}"
@@ -187,7 +187,8 @@ class _CBORItem:
             case "writes":
                 return tuple(self._write() for _ in range(self._count(CBOR_ARRAY, name)))
             case "code":
-                return tuple((self._bytes(name), self._bytes(name)) for _ in range(self._count(CBOR_MAP, name)))
+                pairs = ((self._bytes(name), self._bytes(name)) for _ in range(self._count(CBOR_MAP, name)))
+                return tuple(sorted(pairs))  # a map has no order, and canonical CBOR puts short keys first
             case _:
                 return self._bytes_or_null(name)
 
@@ -197,21 +198,18 @@ class _CBORItem:
         return self._bytes("writes"), self._bytes_or_null("writes")
 
     def _bytes(self, name: str) -> bytes:
-        return self._string(CBOR_BYTES, name, self._limits.value_bytes_max)
+        return self._payload(self._head(), CBOR_BYTES, name)
 
     def _bytes_or_null(self, name: str) -> bytes | None:
         head = self._head()
-        return None if head == CBOR_NULL else self._payload(head, CBOR_BYTES, name, self._limits.value_bytes_max)
+        return None if head == CBOR_NULL else self._payload(head, CBOR_BYTES, name)
 
-    def _string(self, major: int, name: str, bytes_max: int) -> bytes:
-        return self._payload(self._head(), major, name, bytes_max)
-
-    def _payload(self, head: tuple[int, int], major: int, name: str, bytes_max: int) -> bytes:
+    def _payload(self, head: tuple[int, int], major: int, name: str) -> bytes:
         found, size = head
         if found != major:
             raise InvalidWriteLogError(name, "not a byte string" if major == CBOR_BYTES else "not a text string")
         self._bytes_left -= size
-        if size > bytes_max or self._bytes_left < 0:
+        if self._bytes_left < 0 or (major == CBOR_TEXT and size > NAME_BYTES_MAX):
             raise InvalidWriteLogError(name, f"{size} bytes are more than allowed here")
         return self._exactly(size)
 
@@ -261,7 +259,7 @@ def _from_json(fields: object) -> WriteLog:
         root=_unhex_or_null("root", fields["root"]),
         clear=tuple(_unhex(f"clear[{i}]", prefix) for i, prefix in enumerate(_list("clear", fields.get("clear", [])))),
         writes=tuple(_write_from_json(i, pair) for i, pair in enumerate(_list("writes", fields["writes"]))),
-        code=tuple(pairs),
+        code=tuple(sorted(pairs)),
     )
 
 

@@ -14,16 +14,13 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 import zstandard
 
 from flatdb.errors import DatabaseAccessError, InvalidWriteLogError
 from flatdb.types import StoreLimits, WriteLog
 from flatdb.writelog import read_cbor, read_ndjson, write_cbor, write_ndjson
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 __all__ = ["STANDARD_STREAM", "read_write_logs", "save_write_logs"]
 
@@ -84,8 +81,8 @@ class ZstdSource(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, target: WriteableBuffer) -> int:
-        """Raises zstandard.ZstdError for damaged data, EOFError for a frame that does not end."""
+    def readinto(self, target: Any) -> int:
+        """Fill a writable buffer. Raises zstandard.ZstdError for damaged data, EOFError for a frame without end."""
         while not self._output:
             piece = self._ahead or self._source.read(ZSTD_INPUT_BYTES)
             if not piece:

@@ -17,8 +17,11 @@
     │  ├─ CheckpointExistsError    digest
     │  ├─ CheckpointCorruptError   name, reason
     │  ├─ CheckpointMismatchError  expected, computed         → the leaves are not those of the root
+    │  ├─ InvalidStateError        reason                     → leaves that no state can hold
+    │  ├─ CodeUnavailableError     code_hash, reason          → a leaf names code that is not there
     │  ├─ StoreLockedError         path
     │  └─ StoreAccessError         path, reason
+    ├─ MirrorMismatchError         height, expected, computed → a write log whose root is not that of its leaves
     ├─ UnprovableError             start, end, reason         → no checkpoint or spine can answer within the limits
     └─ RestoreError
        ├─ NoPeersLeftError         peers
@@ -40,11 +43,14 @@ __all__ = [
     "CheckpointExistsError",
     "CheckpointMismatchError",
     "CheckpointNotFoundError",
+    "CodeUnavailableError",
     "DigestMismatchError",
     "FormatError",
     "InvalidChunkError",
     "InvalidManifestError",
+    "InvalidStateError",
     "LimitExceededError",
+    "MirrorMismatchError",
     "NoPeersLeftError",
     "OversizeError",
     "PeerError",
@@ -209,6 +215,27 @@ class CheckpointMismatchError(CheckpointError):
         super().__init__(f"the leaves fold to {computed.hex()}, the root is {expected.hex()}")
 
 
+class InvalidStateError(CheckpointError):
+    """Leaves that no state of the scheme can hold: nothing is published."""
+
+    hint = "run `leafmirror check` on the mirror"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the leaves are no state: {reason}")
+
+
+class CodeUnavailableError(CheckpointError):
+    """A live account names code that the mirror does not have: nothing is published."""
+
+    hint = "apply the write log that carries the code"
+
+    def __init__(self, code_hash: bytes, reason: str) -> None:
+        self.code_hash = code_hash
+        self.reason = reason
+        super().__init__(f"code {code_hash.hex()}: {reason}")
+
+
 class StoreLockedError(CheckpointError):
     """Another process is creating or pruning in this store."""
 
@@ -228,6 +255,18 @@ class StoreAccessError(CheckpointError):
         self.path = path
         self.reason = reason
         super().__init__(f"{path}: {reason}")
+
+
+class MirrorMismatchError(SyncError):
+    """A write log claims a root that the leaves would not have after it. Nothing of it was applied."""
+
+    hint = "compare the write log with the node's; if they agree, run `leafmirror check`"
+
+    def __init__(self, *, height: int, expected: bytes, computed: bytes) -> None:
+        self.height = height
+        self.expected = expected
+        self.computed = computed
+        super().__init__(f"height {height} folds to {computed.hex()}, its write log claims {expected.hex()}")
 
 
 class UnprovableError(SyncError):

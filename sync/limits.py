@@ -26,8 +26,8 @@ class Limits:
     """Canonical bytes of one leaf run or code run, before compression."""
     chunk_leaves_max: int = 2**20
     """Leaves (or code blobs) in one chunk."""
-    proof_bytes_max: int = 4 * _MIB
-    """Canonical bytes of one range proof: two paths of the deepest trie at its widest, and no more."""
+    proof_bytes_max: int = 8 * _MIB
+    """Canonical bytes of one range proof: two paths of the deepest trie (65,528 branches), about 40 bytes each."""
     code_bytes_max: int = 16 * _MIB
     """One code blob."""
 

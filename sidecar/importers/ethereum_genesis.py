@@ -50,12 +50,14 @@ def convert_genesis(document: bytes) -> WriteLog:
 def _add_account(
     where: str, owner: bytes, untrusted: object, leaves: dict[bytes, bytes], code: dict[bytes, bytes]
 ) -> None:
-    fields = parse_object(where, untrusted) if not isinstance(untrusted, str | int) else {"balance": untrusted}
+    fields = {"balance": untrusted} if isinstance(untrusted, str | int) else parse_object(where, untrusted)
+    # Null is absent, as in geth.
+    fields = {name: value for name, value in fields.items() if value is not None}
     unknown = sorted(set(fields) - ACCOUNT_FIELDS)
     if unknown:
         raise InvalidImportError(where, f"an account has no field {unknown[0]!r}")
-    slots = _slots(f"{where}.storage", parse_object(f"{where}.storage", fields.get("storage") or {}))
-    blob = parse_bytes(f"{where}.code", fields.get("code") or "")
+    slots = _slots(f"{where}.storage", parse_object(f"{where}.storage", fields.get("storage", {})))
+    blob = parse_bytes(f"{where}.code", fields.get("code", ""))
     account = Account(
         nonce=parse_number(f"{where}.nonce", fields.get("nonce", 0), bits_max=64),
         balance=parse_number(f"{where}.balance", fields.get("balance", 0), bits_max=256),

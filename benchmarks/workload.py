@@ -1,0 +1,102 @@
+"""Leaves to measure with: made up, the same for the same seed, streamed in key order so that 10^7 need no memory.
+
+Three shapes. `uniform`: random keys. `oasis`: module prefixes of uneven weight, as a ParaTime's state has them.
+`ethereum`: accounts and storage with a heavy tail, one giant contract among them; storage roots are right, so the
+state folds to a root.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+from proofs import LeafRun, frontier_root, get_kernel, get_scheme
+from proofs.rlp import encode_integer
+from proofs.schemes.ethereum import Account
+
+Leaf = tuple[bytes, bytes]
+
+_BUCKETS = 4096
+"""Keys are drawn bucket by bucket (12 bits of prefix), so that only one bucket is sorted at a time."""
+
+
+def uniform(count: int, seed: int, *, key_bytes: int = 32, value_bytes: int = 70) -> Iterator[Leaf]:
+    """`count` random keys, each with a random value (incompressible)."""
+    rng = random.Random(seed)
+    for key in _sorted_keys(rng, count, key_bytes):
+        yield key, rng.randbytes(value_bytes)
+
+
+MODULES = ((0x01, 21, 0.12), (0x02, 53, 0.55), (0x03, 37, 0.02), (0x05, 29, 0.001), (0x07, 53, 0.3), (0xF0, 9, 0.009))
+"""Prefix byte, key size behind it, share of the leaves: balances, EVM storage, code, consensus, tokens, the rest."""
+
+
+def oasis(count: int, seed: int) -> Iterator[Leaf]:
+    """Keys behind module prefixes of uneven weight; values of 8 to 120 bytes, half of each compressible."""
+    rng = random.Random(seed)
+    left = count
+    for index, (prefix, size, share) in enumerate(MODULES):
+        own = left if index == len(MODULES) - 1 else min(left, int(count * share))
+        left -= own
+        for key in _sorted_keys(rng, own, size):
+            half = rng.randint(4, 60)
+            yield bytes((prefix,)) + key, bytes(half) + rng.randbytes(half)
+
+
+def ethereum(count: int, seed: int) -> Iterator[Leaf]:
+    """Accounts, two thirds without storage, the others with a heavy tail; one holds a tenth of all leaves."""
+    rng = random.Random(seed)
+    mpt, kernel = get_scheme("mpt"), get_kernel()
+    accounts = max(1, int(count * 0.28))
+    giant = accounts // 2
+    left = count
+    for index, owner in enumerate(_sorted_keys(rng, accounts, 32)):
+        if left <= 0:
+            return
+        if index == giant:
+            slots = count // 10
+        elif rng.random() < 0.67:
+            slots = 0
+        else:
+            slots = min(int(rng.paretovariate(1.1) * 1.2), count // 50 + 1)
+        slots = left - 1 if index == accounts - 1 else min(slots, left - 1)
+        left -= 1 + slots
+        keys = list(_sorted_keys(rng, slots, 32))
+        values = [encode_integer(_slot(rng)) for _ in keys]
+        account = Account(rng.randint(0, 200), rng.getrandbits(64))
+        if keys:
+            root = frontier_root(mpt, kernel.frontier(mpt, LeafRun(keys, values)))
+            account = Account(1, rng.getrandbits(32), root, rng.randbytes(32))
+        yield owner, account.slim()
+        for key, value in zip(keys, values, strict=True):
+            yield owner + key, value
+
+
+SHAPES: dict[str, tuple[str, Callable[[int, int], Iterator[Leaf]]]] = {
+    "uniform-mkvs": ("mkvs", uniform),
+    "uniform-mpt": ("mpt", uniform),
+    "oasis": ("mkvs", oasis),
+    "ethereum": ("ethereum", ethereum),
+}
+"""Name -> scheme and generator."""
+
+
+def _slot(rng: random.Random) -> int:
+    """Small numbers, addresses and hashes, as storage holds them."""
+    return rng.getrandbits(rng.choice((8, 64, 160, 256))) or 1
+
+
+def _sorted_keys(rng: random.Random, count: int, size: int) -> Iterator[bytes]:
+    """`count` different keys of `size` >= 2 bytes in ascending order, spread evenly."""
+    buckets = min(_BUCKETS, max(1, count // 8))
+    done = 0
+    for bucket in range(buckets):
+        wanted = count * (bucket + 1) // buckets - done
+        done += wanted
+        low = (bucket << 8 * size) // buckets
+        width = ((bucket + 1) << 8 * size) // buckets - low
+        keys: set[int] = set()
+        while len(keys) < wanted:
+            keys.add(low + rng.randrange(width))
+        for key in sorted(keys):
+            yield key.to_bytes(size)

@@ -1,0 +1,116 @@
+"""FoldPool: what is done to one cut run, and by how many workers at once.
+
+A run is encoded, hashed, compressed and folded by whoever is free; results come back in key order, so nothing
+downstream can tell how many workers there were. The reference kernel holds Python's lock while it folds, so its
+workers are processes; a native kernel gives it up, so threads do. Processes are started afresh (`spawn`), because the
+database's own threads do not survive a fork.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from proofs import Frontier, Kernel, LeafRun, fold, get_scheme
+from sync.chunk import LEAF_CHUNK, encode_run_part
+from sync.cut import CutRun
+from sync.spine import encode_section, piece_items, split_run
+
+__all__ = ["FoldedRun", "RunTask", "fold_run", "folded_runs"]
+
+_TASKS_PER_WORKER: Final = 2
+"""One in work and one waiting: memory stays at so many chunks a worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunTask:
+    """One cut run and how to treat it. `level`: of compression."""
+
+    scheme: str
+    before: bytes | None
+    run: LeafRun
+    after: bytes | None
+    level: int
+    kernel: Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedRun:
+    """What remains of a run once it is folded. `first` and `last` are None for the empty run."""
+
+    before: bytes | None
+    first: bytes | None
+    last: bytes | None
+    after: bytes | None
+    leaf_count: int
+    run_size: int
+    run_digest: bytes
+    stored: bytes
+    """The run part of the chunk."""
+    frontier: Frontier
+    spine_section: bytes
+    code_hashes: frozenset[bytes]
+
+
+def fold_run(task: RunTask) -> FoldedRun:
+    """Do all the work on one run.
+
+    Raises:
+        InvalidLeafError: the leaves cannot be those of an honest state.
+    """
+    scheme, run = get_scheme(task.scheme), task.run
+    encoded = run.encode()
+    spine = split_run(scheme, run, task.before, task.after, kernel=task.kernel)
+    hashes: frozenset[bytes] = frozenset()
+    if scheme.capabilities.has_code:
+        named = (scheme.code_hash(key, value) for key, value in run)
+        hashes = frozenset(code_hash for code_hash in named if code_hash is not None)
+    return FoldedRun(
+        before=task.before,
+        first=run.keys[0] if run else None,
+        last=run.keys[-1] if run else None,
+        after=task.after,
+        leaf_count=len(run),
+        run_size=len(encoded),
+        run_digest=sha256(encoded).digest(),
+        stored=encode_run_part(LEAF_CHUNK, encoded, level=task.level),
+        frontier=fold(scheme, piece_items(spine, run.keys), task.before, task.after),
+        spine_section=encode_section(spine),
+        code_hashes=hashes,
+    )
+
+
+def folded_runs(
+    runs: Iterable[CutRun], scheme: str, *, level: int, kernel: Kernel, workers: int
+) -> Iterator[FoldedRun]:
+    """Every run folded, in key order, by `workers` >= 1 at once.
+
+    Raises:
+        InvalidLeafError: as `fold_run`.
+    """
+    tasks = (RunTask(scheme, before, run, after, level, kernel) for before, run, after in runs)
+    if workers == 1:
+        yield from map(fold_run, tasks)
+        return
+    pool = _pool(kernel, workers)
+    waiting: deque[Future[FoldedRun]] = deque()
+    try:
+        for task in tasks:
+            waiting.append(pool.submit(fold_run, task))
+            if len(waiting) >= _TASKS_PER_WORKER * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _pool(kernel: Kernel, workers: int) -> Executor:
+    if kernel.name == "reference":
+        return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    return ThreadPoolExecutor(workers, thread_name_prefix="fold")
