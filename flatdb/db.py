@@ -43,10 +43,13 @@ from flatdb.types import HeightRecord, Identity, StoreLimits, Violation, WriteLo
 from flatdb.view import FrozenView
 from flatdb.writelog import validate
 
-__all__ = ["RECORDS_KEPT", "Expand", "FlatDB"]
+__all__ = ["RECORDS_KEPT", "Expand", "FlatDB", "FreezeMaker"]
 
 RECORDS_KEPT: Final = 1024
 """How many height records, and applied write logs, are kept."""
+
+FreezeMaker = Literal["iterators", "directory"]
+"""How `FlatDB.freeze` makes its view: see `view`."""
 
 Expand = Callable[[WriteLog], WriteLog]
 """Adds what a chain implies (clears above all). Pure; must keep height and roots."""
@@ -252,7 +255,7 @@ class FlatDB:
         """Every violation of the database's own rules, as of this call; reads all of it (`check`)."""
         return check_store(self._store, records_kept=RECORDS_KEPT)
 
-    def freeze(self, maker: Literal["iterators", "directory"] = "iterators", *, iterator_count: int = 4) -> FrozenView:
+    def freeze(self, maker: FreezeMaker = "iterators", *, iterator_count: int = 4) -> FrozenView:
         """The leaves at the present height, immovable while read (`view` says what the makers differ in).
 
         `iterator_count` >= 1: how many passes may run at the same time over a view made of iterators.
@@ -263,7 +266,7 @@ class FlatDB:
             self._view_count += 1
             views = self.path / "views"
             views.mkdir(exist_ok=True)
-            view = FrozenView.of_directory(self._store, views / str(self._view_count))
+            view = FrozenView.of_directory(self._store, self.head, views / str(self._view_count))
         self._views.add(view)
         return view
 

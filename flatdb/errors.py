@@ -13,6 +13,7 @@ __all__ = [
     "CatalogCorruptError",
     "DatabaseAccessError",
     "DatabaseCorruptError",
+    "DatabaseError",
     "DatabaseExistsError",
     "DatabaseLockedError",
     "DatabaseNotFoundError",

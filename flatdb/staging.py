@@ -17,11 +17,12 @@ from typing import Final, Self
 from flatdb.errors import InvalidWriteLogError, RestoreKeyConflictError
 from flatdb.ledger import State, put_meta, put_record, read_identity, read_restore_key
 from flatdb.store import BLOBS, LEAVES, RESTORE, Store
-from flatdb.types import HeightRecord, Identity, StoreLimits
+from flatdb.types import KEY_BYTES_MAX, HeightRecord, Identity, StoreLimits
 
 __all__ = ["CHUNK_ID_BYTES_MAX", "StagingDB"]
 
-CHUNK_ID_BYTES_MAX: Final = 64
+CHUNK_ID_BYTES_MAX: Final = 2 * KEY_BYTES_MAX + 8
+"""Room for a key range: a restore names what it has stored by the bounds."""
 
 
 class StagingDB:

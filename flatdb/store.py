@@ -40,7 +40,6 @@ from flatdb.errors import (
     InvalidWriteLogError,
 )
 from flatdb.rocks_error import classify
-from flatdb.types import KEY_BYTES_MAX
 
 __all__ = ["BLOBS", "FAMILIES", "HEIGHTS", "LEAVES", "LOGS", "META", "RESTORE", "UNDO", "Batch", "Cursor", "Store"]
 
@@ -54,8 +53,8 @@ UNDO: Final = "undo"
 FAMILIES: Final = (META, LEAVES, LOGS, HEIGHTS, BLOBS, RESTORE, UNDO)
 """One column family per kind of data. `undo` is reserved for previous values and is empty."""
 
-KEY_CEILING: Final = b"\xff" * (KEY_BYTES_MAX + 1)
-"""Greater than every key: the exclusive end of a range delete that has none."""
+KEY_CEILING: Final = b"\xff" * 2**15
+"""Longer, and so greater, than every key of any family: the exclusive end of a range delete that has none."""
 
 MEMTABLE_BYTES: Final = 64 * 2**20
 BLOCK_CACHE_BYTES: Final = 64 * 2**20
@@ -251,6 +250,8 @@ class Store:
         return self.cursor(family).items(start, end)
 
     def batch(self) -> Batch:
+        """An empty batch. Raises DatabaseReadOnlyError, or the error of the commit that failed."""
+        self._writer()
         return Batch(self)
 
     def commit(self, batch: Batch) -> None:

@@ -72,6 +72,31 @@ class CursorPool:
             self._idle.append(cursor)
 
 
+class ViewDirectory:
+    """A checkpoint directory, opened read-only when it is first needed, by whichever thread comes first."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._store: Store | None = None
+        self._closed = False
+
+    def store(self) -> Store:
+        """Raises RuntimeError once closed, DatabaseError if the directory cannot be opened."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the view is closed")
+            self._store = self._store or Store.open(self.path, read_only=True)
+            return self._store
+
+    def close(self) -> None:
+        """Idempotent."""
+        with self._lock:
+            self._closed = True
+            if self._store is not None:
+                self._store.close()
+
+
 class FrozenView:
     """The leaves and blobs of one height. Made by `FlatDB.freeze` or `FrozenView.open`; a context manager."""
 
@@ -96,25 +121,34 @@ class FrozenView:
         return cls(head, leaves, CursorPool([store.cursor(BLOBS)], refuse), None)
 
     @classmethod
-    def of_directory(cls, store: Store, path: Path) -> Self:
-        """Link the present state into the new directory `path` and open it; closing the view removes it."""
+    def of_directory(cls, store: Store, head: HeightRecord | None, path: Path) -> Self:
+        """Link the present state into the new directory `path`; closing the view removes it.
+
+        The directory is opened by the first pass, not here: that takes several times as long as the links do, and the
+        writer waits for this call.
+        """
         store.checkpoint(path)
-        view = cls.open(path)
+        directory = ViewDirectory(path)
+        view = cls._of(directory, head)
         view._on_close.append(lambda: shutil.rmtree(path, ignore_errors=True))
         return view
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open another process's checkpoint directory. Closing leaves the directory alone. Raises DatabaseError."""
-        store = Store.open(path, read_only=True)
-        records = read_records(store)
-        view = cls(
-            records[-1] if records else None,
-            CursorPool([], lambda: store.cursor(LEAVES)),
-            CursorPool([], lambda: store.cursor(BLOBS)),
-            path,
-        )
-        view._on_close.append(store.close)
+        directory = ViewDirectory(path)
+        try:
+            records = read_records(directory.store())
+        except BaseException:
+            directory.close()
+            raise
+        return cls._of(directory, records[-1] if records else None)
+
+    @classmethod
+    def _of(cls, directory: ViewDirectory, head: HeightRecord | None) -> Self:
+        leaves = CursorPool([], lambda: directory.store().cursor(LEAVES))
+        view = cls(head, leaves, CursorPool([], lambda: directory.store().cursor(BLOBS)), directory.path)
+        view._on_close.append(directory.close)
         return view
 
     def items(self, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:

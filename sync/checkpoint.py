@@ -11,6 +11,7 @@ No leaf is kept and none is hashed twice: memory is a few chunks, a manifest ent
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
@@ -150,15 +151,11 @@ class _Creation:
         self._code_hashes: set[bytes] = set()
 
     def run(self, workers: int) -> CheckpointInfo:
-        spool = _Spool(self._staging.directory / "spool")
-        spine = SpineWriter(self._staging.directory)
-        try:
+        directory = self._staging.directory
+        with closing(_Spool(directory / "spool")) as spool, closing(SpineWriter(directory)) as spine:
             self._fold(spool, spine, workers)
             leaf_chunks = self._prove(spool)
             spine_path = spine.finish()
-        finally:
-            spool.close()
-            spine.close()
         manifest = Manifest(self._root, self._cut, leaf_chunks, self._code())
         manifest.validate(self._limits)
         self._monitor.phase_started("publish", total=None, unit="chunks")

@@ -26,7 +26,8 @@
     └─ RestoreError
        ├─ NoPeersLeftError         peers
        ├─ RestoreMismatchError     expected, computed
-       └─ RestoreConflictError     path
+       ├─ RestoreConflictError     path
+       └─ NoSpaceError             path, needed, free       → nothing was fetched
 
 Blame is assigned in one place: decoders raise FormatError and `proofs.ProofError` knowing nothing of peers; the
 restore session alone turns them into PeerMisbehavedError.
@@ -52,6 +53,7 @@ __all__ = [
     "LimitExceededError",
     "MirrorMismatchError",
     "NoPeersLeftError",
+    "NoSpaceError",
     "OversizeError",
     "PeerError",
     "PeerMisbehavedError",
@@ -314,3 +316,15 @@ class RestoreConflictError(RestoreError):
         self.path = path
         self.reason = reason
         super().__init__(f"{path}: {reason}")
+
+
+class NoSpaceError(RestoreError):
+    """The file system has less room than the state may need; sizes in bytes."""
+
+    hint = "free space or choose another disk, then run the same command again"
+
+    def __init__(self, path: Path, *, needed: int, free: int) -> None:
+        self.path = path
+        self.needed = needed
+        self.free = free
+        super().__init__(f"{path}: the restore may need {needed} bytes, {free} are free")

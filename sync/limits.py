@@ -64,6 +64,8 @@ class Limits:
     """Requests in flight at one peer."""
     chunks_in_flight_max: int = 16
     """Chunks that a restore holds in memory at once."""
+    bytes_in_flight_max: int = 256 * _MIB
+    """Their bytes; a single larger chunk is held by itself."""
     clients_max: int = 256
     """Clients that an endpoint serves at once."""
     requests_per_client_max: int = 16

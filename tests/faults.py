@@ -44,11 +44,17 @@ def kill_after_lines(
 ) -> list[str]:
     """Run Python code in a process of its own, kill -9 it once it has printed `line_count` lines, return all lines.
 
-    `delay` runs between the last awaited line and the kill; what is printed meanwhile is returned as well.
+    Its standard input never ends, so that reading it keeps it alive. `delay` runs between the last awaited line and
+    the kill; what is printed meanwhile is returned as well.
     """
     process = subprocess.Popen(
-        [sys.executable, "-u", "-c", script, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-u", "-c", script, *arguments],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
+    assert process.stdin is not None
     assert process.stdout is not None
     try:
         lines = [process.stdout.readline() for _ in range(line_count)]
@@ -57,6 +63,7 @@ def kill_after_lines(
         process.kill()
         rest = process.stdout.readlines()
         process.wait()
+        process.stdin.close()
         process.stdout.close()
     assert process.returncode == -signal.SIGKILL, f"ended by itself with {process.returncode}"
     return [line.rstrip("\n") for line in [*lines, *rest] if line.endswith("\n")]

@@ -30,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _leave_pipe()
+    except SystemExit as left:
+        # Completion scripts end so, and so does typer itself when nobody reads what it prints.
+        if isinstance(left.__context__, BrokenPipeError):
+            return _leave_pipe()
+        raise
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
     except Exception as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli import doctor, importer
+from sidecar.cli import checkpoint, doctor, importer, mirror
 
 __all__ = ["app"]
 
@@ -21,6 +21,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("init", epilog="Example: leafmirror init mirror --scheme ethereum")(mirror.init)
+app.command("apply", epilog="Example: leafmirror apply mirror blocks.ndjson.zst --verify-every 100")(mirror.apply)
+app.command("status", epilog="Example: leafmirror status mirror --json")(mirror.status)
+app.command("scan", epilog="Example: leafmirror scan mirror --prefix 0a --limit 10")(mirror.scan)
+app.command("root", epilog="Example: leafmirror root mirror")(mirror.root)
+app.command("check", epilog="Example: leafmirror check mirror && echo sound")(mirror.check)
+app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(importer.app, name="import")
 app.command("doctor")(doctor.doctor)
 

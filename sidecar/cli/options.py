@@ -4,31 +4,45 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote, urlsplit
 
 import typer
 
 from sidecar.cli.output import ProgressStyle
+from sync.checkpoint_store import CheckpointStore
 from sync.root import parse_hex
 
-__all__ = ["AsJSON", "Hash", "Height", "MirrorPath", "Progress", "StorePath", "hash_bytes", "hex_bytes"]
+__all__ = ["AsJSON", "Hash", "Height", "MirrorPath", "Progress", "StorePath", "hash_bytes", "hex_bytes", "open_store"]
 
 HASH_BYTES = 32
 
 
-def hex_bytes(text: str) -> bytes:
-    """Bytes in hex, with or without 0x, for a command's argument."""
+def hex_bytes(text: str | bytes) -> bytes:
+    """Bytes in hex, with or without 0x, for a command's argument. A default comes here too, and is bytes already."""
+    if isinstance(text, bytes):
+        return text
     try:
         return parse_hex(text)
     except ValueError as error:
         raise typer.BadParameter(f"{error}; write an even number of hex digits, with or without 0x") from error
 
 
-def hash_bytes(text: str) -> bytes:
+def hash_bytes(text: str | bytes) -> bytes:
     """A 32-byte hash in hex."""
     value = hex_bytes(text)
     if len(value) != HASH_BYTES:
         raise typer.BadParameter(f"a root hash has {HASH_BYTES} bytes, not {len(value)}")
     return value
+
+
+def open_store(url: str) -> CheckpointStore:
+    """The checkpoint store that a folder's path or file:// URL names. The folder is made when something is stored."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return CheckpointStore.folder(Path(unquote(parts.path)))
+    if "://" in url:
+        raise typer.BadParameter(f"{url}: a store is a folder or its file:// URL")
+    return CheckpointStore.folder(Path(url))
 
 
 AsJSON = Annotated[bool, typer.Option("--json", help="One JSON document on standard output (docs/cli.md).")]

@@ -44,6 +44,7 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 LINE_INTERVAL_S = 2.0
+LINE_WIDTH = 200
 
 
 class ProgressStyle(StrEnum):
@@ -89,7 +90,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 def print_verdict(good: bool, text: str) -> None:
     """A sentence behind a mark that is not told by colour alone."""
     mark = "[bold green]✓[/]" if good else "[bold red]✗[/]"
-    _console().print(f"{mark} {escape(text)}")
+    _console().print(f"{mark} {escape(text)}", soft_wrap=True)
 
 
 def print_error(message: str, hint: str) -> None:
@@ -250,8 +251,9 @@ class BarMonitor(SilentMonitor):
 
 
 def _console() -> Console:
-    # Made anew each time: it looks at the stream, the width and NO_COLOR as they are now.
-    return Console(highlight=False)
+    # Made anew each time: it looks at the stream, the width and NO_COLOR as they are now. A file or a pipe has no
+    # width, and a hash that is broken into two lines there is of no use.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else LINE_WIDTH)
 
 
 def _write_error(line: str) -> None:

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from proofs import Kernel, LeafRun, ProofError, ProofNode, RangeProof, leaf_run, verify_range
 from tests.model import VALUE_SLOT, Leaf
@@ -31,13 +32,19 @@ def judge_forgery(world: World, forgery: Forgery, kernel: Kernel | None = None) 
     honest = world.is_honest(forgery.proof, forgery.run)
     try:
         verified = verify_range(world.scheme, world.root, forgery.proof, forgery.run, kernel=kernel)
-    except ProofError as refusal:
-        assert not honest, f"{forgery.name}: honest and refused: {refusal!r} {_tell(world, forgery)}"
-        return False
-    assert honest, f"{forgery.name}: forged and accepted {_tell(world, forgery)}"
-    inside = tuple(leaf for leaf in world.leaves if leaf[0] in verified)
-    assert tuple(verified.run) == inside, f"{forgery.name}: other leaves than the range holds {_tell(world, forgery)}"
-    return True
+    except ProofError as error:
+        refusal = error
+    else:
+        assert honest, f"{forgery.name}: forged and accepted {_tell(world, forgery)}"
+        inside = tuple(leaf for leaf in world.leaves if leaf[0] in verified)
+        assert tuple(verified.run) == inside, f"{forgery.name}: not the range's leaves {_tell(world, forgery)}"
+        return True
+    assert not honest, f"{forgery.name}: honest and refused: {refusal!r} {_tell(world, forgery)}"
+    return False
+
+
+def _with(proof: RangeProof, side: str, nodes: Nodes) -> RangeProof:
+    return replace(proof, left=nodes) if side == "left" else replace(proof, right=nodes)
 
 
 def _tell(world: World, forgery: Forgery) -> str:
@@ -53,8 +60,8 @@ def edits(world: World, first: int, last: int, rng: random.Random) -> Iterator[F
     for side in ("left", "right"):
         nodes: Nodes = getattr(proof, side)
         for name, edited in _node_edits(world, nodes, rng):
-            yield Forgery(f"{side} node {name}", replace(proof, **{side: edited}), leaf_run(leaves))
-    for name, other in _side_edits(proof):
+            yield Forgery(f"{side} node {name}", _with(proof, side, edited), leaf_run(leaves))
+    for name, other in (*_side_edits(proof), *_opened(world, proof), *_hollow(world, proof)):
         yield Forgery(name, other, leaf_run(leaves))
     for start in _bounds_near(world, proof.start):
         yield Forgery("start shifted", replace(proof, start=start), leaf_run(leaves))
@@ -123,6 +130,61 @@ def _side_edits(proof: RangeProof) -> Iterator[tuple[str, RangeProof]]:
     yield "right dropped", replace(proof, right=(), end=None)
 
 
+def _opened(world: World, proof: RangeProof) -> Iterator[tuple[str, RangeProof]]:
+    """A closed subtree written as its children, with the old bound and with the one that they would have."""
+    digits = world.model.digits
+    for side, bound in (("left", proof.start), ("right", proof.end or b"")):
+        nodes: Nodes = getattr(proof, side)
+        for at, node in enumerate(nodes):
+            prefix = (*digits(bound)[: node.depth], node.slot)
+            below = [leaf for leaf in world.leaves if digits(leaf[0])[: len(prefix)] == prefix]
+            if len(below) < 2:
+                continue
+            opened = [*nodes[:at], *_children(world, below), *nodes[at + 1 :]]
+            forged = _with(proof, side, tuple(opened))
+            yield f"{side} opened", forged
+            first = world.model.position(digits(below[0][0])[: world.model.common(below) + 1])
+            yield f"{side} opened, end moved", replace(forged, end=first)
+
+
+def _children(world: World, below: list[Leaf]) -> Nodes:
+    """The nodes under the branch above these leaves."""
+    model, depth = world.model, world.model.common(below)
+    return tuple(
+        ProofNode(depth, slot, model.value(*leaves[0]) if slot == VALUE_SLOT else model.reference(leaves, depth + 1))
+        for slot, leaves in model.children(below)
+    )
+
+
+def _hollow(world: World, proof: RangeProof) -> Iterator[tuple[str, RangeProof]]:
+    """Nodes that add no byte to a hash, where nothing is; bytes moved from one reference to the next."""
+    empties = (b"", b"\x80", world.scheme.empty_root)
+    for side, bound in (("left", proof.start), ("right", proof.end or b"")):
+        nodes: Nodes = getattr(proof, side)
+        for depth in {node.depth for node in nodes}:
+            taken = {node.slot for node in nodes if node.depth == depth}
+            digit = world.model.digits(bound)[depth]
+            free = range(VALUE_SLOT, digit) if side == "left" else range(digit + 1, world.scheme.path.radix(depth))
+            for slot in sorted({*free} - taken):
+                for ref in empties:
+                    more = sorted((*nodes, ProofNode(depth, slot, ref)), key=lambda node: (node.depth, node.slot))
+                    if side == "right":
+                        more.sort(key=lambda node: (-node.depth, node.slot))
+                    yield f"{side} hollow", _with(proof, side, tuple(more))
+        for at, (one, two) in enumerate(pairwise(nodes)):
+            for a, b in _shifted(one.ref, two.ref):
+                pair = one._replace(ref=a), two._replace(ref=b)
+                yield f"{side} bytes moved", _with(proof, side, (*nodes[:at], *pair, *nodes[at + 2 :]))
+
+
+def _shifted(a: bytes, b: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Two references whose joined bytes stay the same."""
+    yield a + b[:1], b[1:]
+    yield a[:-1], a[-1:] + b
+    yield a + b, b""
+    yield b"", a + b
+
+
 def _keys_near(key: bytes) -> Iterator[bytes]:
     """Keys that a careless verifier confuses with this one, legal or not."""
     yield key + b"\0"
@@ -138,7 +200,7 @@ def _bounds_near(world: World, bound: bytes) -> Iterator[bytes]:
     yield b""
     yield from _keys_near(bound)
     yield bound + bytes(40)
-    for before, after in zip(world.leaves, world.leaves[1:], strict=False):
+    for before, after in pairwise(world.leaves):
         yield world.model.bound(before[0], after[0])
     for key, _ in world.leaves:
         yield key
@@ -179,8 +241,12 @@ def random_forgery(world: World, rng: random.Random) -> Forgery:
     if rng.random() < 0.5:
         near = [cut for cut in cuts if abs(cut[0] - a) + abs(cut[1] - b) <= 2]
         other, third = rng.choice(near), rng.choice(near)
+    source = world.honest(*other)
     for field in rng.sample(("left", "right", "start", "end"), rng.randint(0, 3)):
-        proof = replace(proof, **{field: getattr(world.honest(*other), field)})
+        if field in ("left", "right"):
+            proof = _with(proof, field, getattr(source, field))
+        else:
+            proof = replace(proof, start=source.start) if field == "start" else replace(proof, end=source.end)
         names.append(f"foreign {field}")
     if rng.random() < 0.4:
         leaves = list(world.leaves[slice(*third)])
@@ -224,7 +290,7 @@ def _edit_node(world: World, forgery: Forgery, rng: random.Random) -> Forgery:
     else:
         depth, slot = nodes[at].depth + rng.randint(-2, 2), nodes[at].slot + rng.randint(-1, 1)
         nodes[at] = ProofNode(depth, slot, nodes[at].ref)
-    proof = replace(forgery.proof, **{side: tuple(nodes)})
+    proof = _with(forgery.proof, side, tuple(nodes))
     return Forgery(f"{forgery.name}, {side} node {action}", proof, forgery.run)
 
 
@@ -238,7 +304,11 @@ def _edit_bound(world: World, forgery: Forgery, rng: random.Random) -> Forgery:
 
 
 def _open_node(world: World, forgery: Forgery, rng: random.Random) -> Forgery:
-    """Write a closed subtree as its children, or put leaves and their subtree in each other's place."""
+    """Write a closed subtree as its children, put in hollow nodes, or take nodes of another cut on top."""
+    choices = [*_opened(world, forgery.proof), *_hollow(world, forgery.proof)] if _is_regular(world, forgery) else []
+    if choices and rng.random() < 0.7:
+        name, proof = rng.choice(choices)
+        return Forgery(f"{forgery.name}, {name}", proof, forgery.run)
     side = rng.choice(("left", "right"))
     cut = rng.choice(world.cuts)
     nodes: Nodes = getattr(world.honest(*cut), side)
@@ -246,7 +316,14 @@ def _open_node(world: World, forgery: Forgery, rng: random.Random) -> Forgery:
     own: Nodes = getattr(forgery.proof, side)
     mixed = own + nodes[:keep] if side == "left" else nodes[:keep] + own
     unique = tuple(dict.fromkeys(mixed))
-    return Forgery(f"{forgery.name}, {side} opened", replace(forgery.proof, **{side: unique}), forgery.run)
+    return Forgery(f"{forgery.name}, {side} opened", _with(forgery.proof, side, unique), forgery.run)
+
+
+def _is_regular(world: World, forgery: Forgery) -> bool:
+    """Whether every node lies on its bound's path, so that it can be looked for in the state."""
+    path, proof = world.scheme.path, forgery.proof
+    sides = ((proof.left, path.digits(proof.start)), (proof.right, path.digits(proof.end or b"")))
+    return all(0 <= node.depth < digits for nodes, digits in sides for node in nodes)
 
 
 _RANDOM_EDITS: tuple[Callable[[World, Forgery, random.Random], Forgery], ...] = (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trie import HexaryTrie
+from trie.hexary import HexaryTrie
 
 from proofs import NODE, Frontier, fold, frontier_root, get_scheme, leaf_items, state_root
 from tests.model import MKVSModel, MPTModel
@@ -60,7 +61,7 @@ def test_many_parts_fold_to_the_root(name: str, kind: str, rng: random.Random) -
         world = random_world(name, kind, rng)
         count = len(world.leaves)
         stops = sorted({*rng.choices(range(count + 1), k=rng.randint(0, 6)), 0, count})
-        parts = [_part(world, first, last) for first, last in zip(stops, stops[1:], strict=False)]
+        parts = [_part(world, first, last) for first, last in pairwise(stops)]
         frontier = fold(world.scheme, (item for part in parts for item in part))
         assert frontier_root(world.scheme, frontier) == world.root
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 
@@ -25,7 +25,7 @@ def _verify(world: World, first: int, last: int) -> VerifiedRange:
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)
 def test_every_cut_is_provable_and_true(name: str, kind: str, rng: random.Random) -> None:
-    """Fails if the bound is the second key itself, if a node's depth is off by one, or if a neighbour's value is lost."""
+    """Fails if the bound is the second key itself, if a node's depth is off by one, or if a value is lost."""
     for _ in range(WORLD_COUNT):
         world = random_world(name, kind, rng)
         for first, last in world.cuts:
@@ -54,10 +54,10 @@ def test_ranges_tile(name: str, kind: str, rng: random.Random) -> None:
     world = random_world(name, kind, rng)
     count = len(world.leaves)
     stops = sorted({*rng.sample(range(count), rng.randrange(count)), 0, count})
-    ranges = [_verify(world, first, last) for first, last in zip(stops, stops[1:], strict=False)]
+    ranges = [_verify(world, first, last) for first, last in pairwise(stops)]
     assert ranges[0].start == b""
     assert ranges[-1].end is None
-    assert all(one.end == two.start for one, two in zip(ranges, ranges[1:], strict=False))
+    assert all(one.end == two.start for one, two in pairwise(ranges))
     assert [leaf for one in ranges for leaf in one.run] == list(world.leaves)
 
 
@@ -65,7 +65,7 @@ def test_ranges_tile(name: str, kind: str, rng: random.Random) -> None:
 def test_bounds_lie_where_neighbours_part(name: str, kind: str, rng: random.Random) -> None:
     """Fails if a bound does not separate its neighbours, or is another one than the oracle's."""
     world = random_world(name, kind, rng)
-    for (before, _), (after, _) in zip(world.leaves, world.leaves[1:], strict=False):
+    for (before, _), (after, _) in pairwise(world.leaves):
         bound = bound_between(world.scheme, before, after)
         assert before < bound <= after
         assert bound == world.model.bound(before, after)

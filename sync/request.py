@@ -1,0 +1,52 @@
+"""What a restore asks of peers, one class a question.
+
+A request names its peer, when it was asked, how many bytes the answer may have and how long it may take. Two requests
+are never equal: each is one attempt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sync.manifest import CodeEntry, LeafEntry
+
+__all__ = ["ChunkRequest", "ListingRequest", "ManifestRequest", "Request"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ListingRequest:
+    """Which checkpoints of `height` does the peer have?"""
+
+    peer: str
+    asked_at: float
+    size_max: int
+    deadline_s: float
+    height: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ManifestRequest:
+    """The manifest with this digest."""
+
+    peer: str
+    asked_at: float
+    size_max: int
+    deadline_s: float
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChunkRequest:
+    """Chunk `index` of the manifest with the digest `manifest`. `entry` announces it; its range ends at `end`."""
+
+    peer: str
+    asked_at: float
+    size_max: int
+    deadline_s: float
+    manifest: bytes
+    index: int
+    entry: LeafEntry | CodeEntry
+    end: bytes | None
+
+
+Request = ListingRequest | ManifestRequest | ChunkRequest

@@ -1,0 +1,171 @@
+"""RestoredState: the database side of a restore, on the one thread that may write.
+
+Decides how verified chunks become durable and how they are found again: a leaf chunk is recorded under its key range,
+because that, the root given, is all that decides its leaves. It refuses to know peers and manifests. Every method
+blocks; each object belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import chain, islice
+from pathlib import Path
+from typing import Final
+
+from flatdb import FlatDB, HeightRecord, Identity, StagingDB, StoreLimits
+from flatdb.errors import DatabaseCorruptError, DatabaseLockedError, RestoreKeyConflictError
+from proofs import Frontier, Kernel, ProofError, fold, frontier_root, get_scheme, leaf_run
+from sync.coverage import KeyRange
+from sync.errors import NoSpaceError, RestoreConflictError
+from sync.judge import VerifiedChunk
+from sync.limits import Limits
+from sync.root import Root
+
+__all__ = ["Fold", "RestoredState"]
+
+FOLD_LEAVES: Final = 8192
+"""Leaves folded at once by the final fold."""
+SPACE_FACTOR: Final = 1.1
+"""Bytes on disk that a canonical byte of leaves needs at most: keys and values compress, tables have indexes."""
+_LEAVES: Final = b"L"
+_CODE: Final = b"C"
+_END: Final = b"\x00"
+_NO_END: Final = b"\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """What the restored leaves come to: the root hash, their number, the code that they name, and what of it lacks."""
+
+    root_hash: bytes
+    leaf_count: int
+    code: frozenset[bytes]
+    code_missing: frozenset[bytes]
+
+
+class RestoredState:
+    """The leaves of one Root on their way into a database. A mirror only once sealed."""
+
+    def __init__(self, path: Path, root: Root, limits: Limits, kernel: Kernel) -> None:
+        """Begin in a missing or empty directory, or continue there.
+
+        Raises:
+            RestoreConflictError: another restore works here, or has begun here.
+            DatabaseExistsError: a mirror or foreign files are here.
+            DatabaseAccessError, DatabaseCorruptError, UnsupportedFormatError: from flatdb.
+        """
+        self.root = root
+        self.path = path
+        self._scheme = get_scheme(root.scheme)
+        self._kernel = kernel
+        self._db = _stage(path, root, limits)
+
+    def ranges(self) -> list[KeyRange]:
+        """Key ranges whose leaves are durable."""
+        return [decode_range(name[1:]) for name in self._db.staged() if name.startswith(_LEAVES)]
+
+    def check_space(self, needed: int) -> None:
+        """Before anything is fetched: whether `needed` more canonical bytes fit on the disk.
+
+        Raises:
+            NoSpaceError
+        """
+        free = shutil.disk_usage(self.path).free
+        if needed * SPACE_FACTOR > free:
+            raise NoSpaceError(self.path, needed=int(needed * SPACE_FACTOR), free=free)
+
+    def store(self, chunk: VerifiedChunk) -> None:
+        """Make a chunk durable, then the record that it is.
+
+        Raises:
+            DatabaseAccessError, DatabaseCorruptError
+        """
+        request = chunk.request
+        if chunk.is_code:
+            self._db.ingest_blobs(_CODE + request.entry.digest, chunk.run)
+        else:
+            self._db.ingest(_LEAVES + encode_range(request.entry.start, request.end), chunk.run)
+
+    def fold(self, advanced: Callable[[int], None], stopped: Callable[[], bool]) -> Fold | None:
+        """Fold every leaf of the database, from its own disk, in one pass. None if `stopped` says so on the way.
+
+        `advanced` hears how many more leaves were folded. Memory: one piece of leaves and the code hashes.
+
+        Raises:
+            DatabaseCorruptError: also for leaves that no state holds, since none such were stored.
+        """
+        try:
+            return self._fold(advanced, stopped)
+        except ProofError as error:
+            raise DatabaseCorruptError(self.path, str(error)) from error
+
+    def _fold(self, advanced: Callable[[int], None], stopped: Callable[[], bool]) -> Fold | None:
+        leaves = self._db.scan()
+        frontier: Frontier = ()
+        code: set[bytes] = set()
+        count, before = 0, None
+        piece, following = list(islice(leaves, FOLD_LEAVES)), list(islice(leaves, FOLD_LEAVES))
+        while piece and not stopped():
+            after = following[0][0] if following else None
+            part = self._kernel.frontier(self._scheme, leaf_run(piece), before, after)
+            frontier = fold(self._scheme, chain(frontier, part), None, after)
+            code.update(self._code_of(piece))
+            count += len(piece)
+            advanced(len(piece))
+            before = piece[-1][0]
+            piece, following = following, list(islice(leaves, FOLD_LEAVES))
+        if piece:
+            return None
+        missing = code.difference(digest for digest, _ in self._db.blobs())
+        return Fold(frontier_root(self._scheme, frontier), count, frozenset(code), frozenset(missing))
+
+    def seal(self) -> None:
+        """Make it a mirror at the root's height. Precondition: its fold is the root, and no code lacks.
+
+        Raises:
+            DatabaseAccessError
+        """
+        self._db.seal(HeightRecord(self.root.height, self.root.hash, verified=True))
+
+    def close(self) -> None:
+        """Stop here; the next restore of this root continues. Idempotent."""
+        self._db.close()
+
+    def _code_of(self, piece: list[tuple[bytes, bytes]]) -> Iterator[bytes]:
+        if not self._scheme.capabilities.has_code:
+            return
+        for key, value in piece:
+            digest = self._scheme.code_hash(key, value)
+            if digest is not None:
+                yield digest
+
+
+def restore_key(root: Root) -> bytes:
+    """What a database under restore is marked with: the digest of the Root, every field of it."""
+    return sha256(str(root).encode()).digest()
+
+
+def encode_range(start: bytes, end: bytes | None) -> bytes:
+    """A key range as bytes: u16 size of start, start, 0 and end, or 1 for no end."""
+    return len(start).to_bytes(2, "big") + start + (_NO_END if end is None else _END + end)
+
+
+def decode_range(encoded: bytes) -> KeyRange:
+    """The key range in bytes that `encode_range` made."""
+    at = 2 + int.from_bytes(encoded[:2], "big")
+    start, tag, end = encoded[2:at], encoded[at : at + 1], encoded[at + 1 :]
+    return start, None if tag == _NO_END else end
+
+
+def _stage(path: Path, root: Root, limits: Limits) -> StagingDB:
+    identity = Identity(root.scheme, root.kind, root.namespace)
+    store_limits = StoreLimits(value_bytes_max=limits.chunk_bytes_max)
+    try:
+        return FlatDB.stage(path, identity, restore_key(root), limits=store_limits)
+    except DatabaseLockedError as error:
+        raise RestoreConflictError(path) from error
+    except RestoreKeyConflictError as error:
+        raise RestoreConflictError(path, "an unfinished restore of another root is here") from error

@@ -1,0 +1,438 @@
+"""RestoreSession: what a restore believes, and what it asks for next. All trust passes here.
+
+It decides which manifest is worked, which chunk is asked of whom, what is accepted, and who is dropped for what. It
+does no I/O, reads no clock (`now` is an argument, seconds on a monotonic scale) and rolls no dice. Only the user's Root
+is believed; a manifest is a list of claims that its givers answer for:
+
+* other bytes than the manifest announces                   the peer that sent them lied
+* the announced bytes, and their proof does not hold        everyone who gave the *manifest* lied
+* every announced code chunk, and code is still missing     everyone who gave the manifest lied
+
+Verified ranges count by their bounds and not by their chunk, so they stay valid under every other manifest.
+
+Ordering rules: one state and one transition table (`_NEXT`). `next_request` hands out a request; exactly one of
+`accept`, `failed` and `cancelled` ends it, and each VerifiedChunk that `accept` returns goes to `stored` once it is
+durable. Requests in `obsolete()` are no longer wanted and are to be cancelled. Not thread-safe, but for `judge`, which
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from proofs import Kernel, get_kernel
+from sync.coverage import Coverage, KeyRange
+from sync.errors import (
+    InvalidManifestError,
+    NoPeersLeftError,
+    PeerError,
+    PeerRefusedError,
+    RestoreMismatchError,
+)
+from sync.events import ChunkStored, Event, ManifestChosen, ManifestDropped, PeerFaulted, RestoreState, StateChanged
+from sync.judge import ForgedChunkError, ForgedManifestError, Judge, Judged, VerifiedChunk
+from sync.limits import Limits
+from sync.manifest import MANIFEST_FORMAT, LeafEntry, Manifest
+from sync.offers import Offer, Offers, Work, size_of
+from sync.peers import PeerBook, SlowPeerError, reason_of, verdict_of
+from sync.request import ChunkRequest, ListingRequest, ManifestRequest, Request
+from sync.root import Root
+from sync.wire import TOO_MANY_REQUESTS, ListedCheckpoint
+
+__all__ = ["RestoreSession"]
+
+_NEXT: Final[dict[RestoreState, set[RestoreState]]] = {
+    RestoreState.DISCOVERING: {
+        RestoreState.LEAVES,
+        RestoreState.FOLDING,
+        RestoreState.CODE,
+        RestoreState.COMPLETE,
+        RestoreState.FAILED,
+    },
+    RestoreState.LEAVES: {RestoreState.DISCOVERING, RestoreState.FOLDING},
+    RestoreState.FOLDING: {RestoreState.DISCOVERING, RestoreState.COMPLETE, RestoreState.FAILED},
+    RestoreState.CODE: {RestoreState.DISCOVERING, RestoreState.COMPLETE},
+    RestoreState.COMPLETE: set(),
+    RestoreState.FAILED: set(),
+}
+_FETCHING: Final = (RestoreState.LEAVES, RestoreState.CODE)
+_ASKING: Final = (RestoreState.DISCOVERING, *_FETCHING)
+
+RIVALS_MAX: Final = 2
+"""Requests in flight for one chunk or manifest."""
+STORED_OVERHEAD: Final = 16
+"""The most by which stored bytes of a chunk exceed its canonical ones: the headers of its parts."""
+
+
+class NothingOfferedError(PeerRefusedError):
+    """The peer lists no checkpoint of the root, or none that is still worth asking for."""
+
+    def __init__(self, peer: str) -> None:
+        super().__init__(peer, status=404)
+
+    def __str__(self) -> str:
+        return f"{self.peer}: has no checkpoint of this root"
+
+
+class RestoreSession:
+    """One restore of one Root from the peers in `peers`. See the module for the rules of calling."""
+
+    def __init__(
+        self,
+        root: Root,
+        peers: PeerBook,
+        limits: Limits,
+        *,
+        held: Iterable[KeyRange] = (),
+        kernel: Kernel | None = None,
+    ) -> None:
+        """`held`: ranges that an earlier session verified against this very root and made durable.
+
+        Raises:
+            UnknownSchemeError
+        """
+        self.root = root
+        self.peers = peers
+        self.state = RestoreState.DISCOVERING
+        self._judge = Judge(root, limits, kernel or get_kernel())
+        self._limits = limits
+        self._events: list[Event] = []
+        self._offers = Offers()
+        self._listed: set[str] = set()
+        self._work: Work | None = None
+        self._held = Coverage(held)
+        self._in_flight: dict[Request, None] = {}
+        self._storing: dict[ChunkRequest, None] = {}
+        self._folded = False
+        self._code: frozenset[bytes] = frozenset()
+        self._code_missing: set[bytes] = set()
+        if self._held.whole:
+            self._go(RestoreState.FOLDING)
+
+    # What to ask
+
+    def next_request(self, now: float) -> Request | None:
+        """The next question to put to a peer, or None: call again after an answer, or at `wake_at`.
+
+        Raises:
+            NoPeersLeftError: nothing is under way and every peer is given up. The state is FAILED.
+        """
+        if self.state not in _ASKING:
+            return None
+        for peer in self.peers.ready(now):
+            request = self._request(peer, now)
+            if request is not None:
+                self.peers.asked(peer)
+                self._in_flight[request] = None
+                return request
+        if not self._in_flight and not self._storing and not self.peers.alive():
+            self._go(RestoreState.FAILED)
+            raise NoPeersLeftError(self.peers.reasons())
+        return None
+
+    def wake_at(self, now: float) -> float | None:
+        """When `next_request` may have something although no answer came; None: only an answer helps."""
+        hedge_after_s = self.peers.hedge_after_s()
+        times = [request.asked_at + hedge_after_s for request in self._in_flight]
+        times.append(self.peers.next_retry_at(now) or now)
+        return min((at for at in times if at > now), default=None)
+
+    def obsolete(self) -> list[Request]:
+        """Requests in flight that are no longer wanted: their peer is dropped, or what they ask for is there."""
+        alive = set(self.peers.alive())
+        return [request for request in self._in_flight if request.peer not in alive or self._have(request)]
+
+    # What came back
+
+    def judge(self, request: Request, untrusted: bytes) -> Judged:
+        """As `Judge.judge`. Changes nothing; may be called from any thread."""
+        return self._judge.judge(request, untrusted, code=self._code)
+
+    def accept(self, judged: Judged, now: float) -> VerifiedChunk | None:
+        """Take a truthful answer. Returns the chunk that is to be stored now, if it brought one that is not held.
+
+        Raises:
+            RuntimeError: the request was ended before.
+        """
+        request = judged.request
+        wanted = not self._have(request)
+        self._end(request)
+        self.peers.delivered(request.peer, size=judged.size, elapsed_s=now - request.asked_at)
+        chunk = None
+        if isinstance(judged.content, Manifest):
+            self._accept_manifest(judged.content, now)
+        elif isinstance(judged.content, tuple):
+            self._accept_listing(request.peer, judged.content, now)
+        elif wanted:
+            chunk = VerifiedChunk(judged)
+            self._storing[chunk.request] = None
+            self.peers.helped(request.peer, elapsed_s=now - request.asked_at)
+            self._outpace(chunk.request, now)
+        self._check_work(now)
+        return chunk
+
+    def stored(self, chunk: VerifiedChunk, now: float) -> None:
+        """The chunk is durable.
+
+        Raises:
+            RuntimeError: it was not handed out by `accept`, or was stored before.
+        """
+        request = chunk.request
+        if request not in self._storing:
+            raise RuntimeError("a chunk is stored once, after it was accepted")
+        del self._storing[request]
+        if isinstance(request.entry, LeafEntry):
+            self._held.add(request.entry.start, request.end)
+        else:
+            self._code_missing.difference_update(chunk.run.keys)
+        work = self._work_of(request)
+        if work is not None:
+            work.finish(request.index)
+        self._events.append(ChunkStored(request.peer, request.index, len(chunk.run), request.entry.run_size))
+        self._advance(now)
+
+    def failed(self, request: Request, error: PeerError, now: float, *, received: int = 0) -> None:
+        """The request ended with an error of its peer, after `received` bytes.
+
+        Raises:
+            RuntimeError: the request was ended before.
+        """
+        self._end(request)
+        self._put_back(request)
+        self.peers.received(request.peer, received)
+        self._fault(error, now)
+        match request, error:
+            case ManifestRequest(), ForgedManifestError():
+                self._convict(self._offers[request.digest], error.reason, now)
+            case ChunkRequest(), ForgedChunkError():
+                self._convict(self._offers[request.manifest], error.reason, now)
+            case ManifestRequest(), PeerRefusedError(status=status) if status != TOO_MANY_REQUESTS:
+                self._offers[request.digest].withdraw(request.peer)
+            case ChunkRequest(), PeerRefusedError(status=status) if status != TOO_MANY_REQUESTS:
+                work = self._work_of(request)
+                if work is not None:
+                    work.refuse(request.peer, request.index)
+        self._check_work(now)
+
+    def cancelled(self, request: Request) -> None:
+        """The request was given up by us; that says nothing about its peer.
+
+        Raises:
+            RuntimeError: the request was ended before.
+        """
+        self._end(request)
+        self._put_back(request)
+
+    def folded(
+        self, computed_root: bytes, now: float, *, code: Collection[bytes], code_missing: Collection[bytes]
+    ) -> None:
+        """The database's own leaves fold to `computed_root` and name `code` (hashes), of which some are missing.
+
+        Raises:
+            RestoreMismatchError: the fold is not the trusted root. The state is FAILED.
+            RuntimeError: not every range is held.
+        """
+        if self.state is not RestoreState.FOLDING:
+            raise RuntimeError(f"nothing to fold while {self.state}")
+        if computed_root != self.root.hash:
+            self._go(RestoreState.FAILED)
+            raise RestoreMismatchError(expected=self.root.hash, computed=computed_root)
+        self._folded = True
+        self._code = frozenset(code)
+        self._code_missing = set(code_missing)
+        self._go(RestoreState.DISCOVERING if self._code_missing else RestoreState.COMPLETE)
+        self._work = None
+        self._choose(now)
+
+    def take_events(self) -> list[Event]:
+        """What happened since the last call, in order."""
+        events, self._events = self._events, []
+        return events
+
+    # Asking
+
+    def _request(self, peer: str, now: float) -> Request | None:
+        offers = self._offers.by(peer)
+        if peer not in self._listed or (self._work is None and not offers):
+            return self._listing_request(peer, now)
+        if self._work is not None:
+            return self._chunk_request(self._work, peer, now)
+        for offer in offers:
+            rivals = [r for r in self._in_flight if isinstance(r, ManifestRequest) and r.digest == offer.digest]
+            if self._may_join(peer, rivals, now):
+                size = self._limits.manifest_bytes_max
+                return ManifestRequest(peer, now, size, self.peers.deadline_s(size), offer.digest)
+        return None
+
+    def _listing_request(self, peer: str, now: float) -> ListingRequest | None:
+        if any(isinstance(r, ListingRequest) and r.peer == peer for r in self._in_flight):
+            return None
+        size = self._limits.listing_bytes_max
+        return ListingRequest(peer, now, size, self.peers.deadline_s(size), self.root.height)
+
+    def _chunk_request(self, work: Work, peer: str, now: float) -> ChunkRequest | None:
+        if not self._room():
+            return None
+        index = work.take(peer)
+        if index is None:
+            index = self._hedge(work, peer, now)
+        if index is None:
+            return None
+        entry = work.entries[index]
+        size = size_of(entry) + STORED_OVERHEAD
+        deadline_s = self.peers.deadline_s(size)
+        return ChunkRequest(peer, now, size, deadline_s, work.offer.digest, index, entry, work.end(index))
+
+    def _room(self) -> bool:
+        """Whether one more chunk may be in memory: a bounded number, and a bounded number of bytes or just one."""
+        chunks = [r for r in self._in_flight if isinstance(r, ChunkRequest)] + list(self._storing)
+        if len(chunks) >= self._limits.chunks_in_flight_max:
+            return False
+        return not chunks or sum(r.size_max for r in chunks) < self._limits.bytes_in_flight_max
+
+    def _hedge(self, work: Work, peer: str, now: float) -> int | None:
+        """At the end, when nothing waits: the chunk that is owed for longest, if somebody is late with it."""
+        owed = [r for r in self._in_flight if isinstance(r, ChunkRequest) and r.manifest == work.offer.digest]
+        for late in owed:
+            rivals = [r for r in owed if r.index == late.index]
+            if work.may_ask(peer, late.index) and not self._have(late) and self._may_join(peer, rivals, now):
+                return late.index
+        return None
+
+    def _may_join(self, peer: str, rivals: Collection[Request], now: float) -> bool:
+        """Whether another request, at this peer, makes sense beside those that are in flight for the same thing."""
+        hedge_after_s = self.peers.hedge_after_s()
+        return len(rivals) < RIVALS_MAX and all(r.peer != peer and now - r.asked_at >= hedge_after_s for r in rivals)
+
+    # Accepting
+
+    def _accept_listing(self, peer: str, listed: Iterable[ListedCheckpoint], now: float) -> None:
+        self._listed.add(peer)
+        for one in listed:
+            if one.root == self.root and one.manifest_format == MANIFEST_FORMAT:
+                self._offers.add(peer, one.digest)
+        if not self._offers.by(peer):
+            self._listed.discard(peer)
+            self._fault(NothingOfferedError(peer), now)
+        self._choose(now)
+
+    def _accept_manifest(self, manifest: Manifest, now: float) -> None:
+        self._offers[manifest.digest].manifest = manifest
+        self._choose(now)
+
+    def _choose(self, now: float) -> None:
+        """Work the best manifest that is known, if one is wanted and any is."""
+        offer = self._offers.best(self.peers.alive())
+        if offer is None or self.state is not RestoreState.DISCOVERING:
+            return
+        work = self._work = Work(offer)
+        if self._held.whole:
+            work.add(self._code_wanted(work))
+            self._go(RestoreState.CODE)
+        else:
+            leaf_chunks = len(work.manifest.leaf_chunks)
+            work.add(i for i in range(leaf_chunks) if not self._held.covers(work.entries[i].start, work.end(i)))
+            self._go(RestoreState.LEAVES)
+        self._events.append(ManifestChosen(offer.digest, tuple(offer.givers), work.waiting, work.waiting_bytes))
+        self._advance(now)
+
+    def _code_wanted(self, work: Work) -> list[int]:
+        """Code chunks whose interval of hashes holds one that is missing."""
+        missing = sorted(self._code_missing)
+        wanted = []
+        for index in range(len(work.manifest.leaf_chunks), len(work.entries)):
+            at, end = bisect_left(missing, work.entries[index].start), work.end(index)
+            if at < len(missing) and (end is None or missing[at] < end):
+                wanted.append(index)
+        return wanted
+
+    def _outpace(self, winner: ChunkRequest, now: float) -> None:
+        """Whoever was asked for the same chunk earlier is slow."""
+        for late in [r for r in self._chunks_in_flight() if _same_chunk(r, winner) and r.asked_at < winner.asked_at]:
+            self._fault(SlowPeerError(late.peer, "another peer, asked later, was quicker"), now)
+
+    # Where it stands
+
+    def _have(self, request: Request) -> bool:
+        """Whether what the request asks for is there, on its way to the disk, or of no use any more."""
+        if not isinstance(request, ChunkRequest):
+            return False
+        if any(_same_chunk(request, other) for other in self._storing):
+            return True
+        if isinstance(request.entry, LeafEntry):
+            return self._held.covers(request.entry.start, request.end)
+        work = self._work_of(request)
+        return work is None or work.is_finished(request.index)
+
+    def _work_of(self, request: ChunkRequest) -> Work | None:
+        """The present work, if the request is part of it."""
+        work = self._work
+        return work if work is not None and work.offer.digest == request.manifest else None
+
+    def _advance(self, now: float) -> None:
+        """Go on if everything of this state is there."""
+        if self.state not in _ASKING or not self._held.whole:
+            return
+        if not self._folded:
+            self._go(RestoreState.FOLDING)
+        elif not self._code_missing:
+            self._go(RestoreState.COMPLETE)
+        elif self._work is not None and not self._work.waiting and not self._busy(self._work):
+            self._convict(self._work.offer, "it announces less code than its leaves name", now)
+
+    def _busy(self, work: Work) -> bool:
+        return any(r.manifest == work.offer.digest for r in (*self._chunks_in_flight(), *self._storing))
+
+    def _check_work(self, now: float) -> None:
+        """Leave a manifest that nobody serves any more."""
+        if self._work is not None and self.state in _FETCHING and not self._work.served(self.peers.alive()):
+            self._drop(self._work.offer, "no peer serves all of it any more", now)
+
+    def _convict(self, offer: Offer, reason: str, now: float) -> None:
+        """Everyone who gave this manifest lied."""
+        for giver in offer.givers.keys() & set(self.peers.alive()):
+            self._fault(InvalidManifestError(giver, reason), now)
+        self._drop(offer, reason, now)
+
+    def _drop(self, offer: Offer, reason: str, now: float) -> None:
+        if offer.dead:
+            return
+        offer.dead = True
+        self._events.append(ManifestDropped(offer.digest, reason))
+        if self._work is not None and self._work.offer is offer:
+            self._work = None
+            if self.state in _FETCHING:
+                self._go(RestoreState.DISCOVERING)
+                self._choose(now)
+
+    def _fault(self, error: PeerError, now: float) -> None:
+        self.peers.failed(error, now)
+        self._events.append(PeerFaulted(error.peer, verdict_of(error), reason_of(error)))
+
+    def _end(self, request: Request) -> None:
+        if request not in self._in_flight:
+            raise RuntimeError("a request ends once, after it was handed out")
+        del self._in_flight[request]
+        self.peers.released(request.peer)
+
+    def _put_back(self, request: Request) -> None:
+        """The chunk waits again, unless it is there or somebody else owes it too."""
+        if not isinstance(request, ChunkRequest) or self._have(request):
+            return
+        work = self._work_of(request)
+        if work is not None and not any(_same_chunk(request, other) for other in self._chunks_in_flight()):
+            work.add([request.index])
+
+    def _chunks_in_flight(self) -> list[ChunkRequest]:
+        return [request for request in self._in_flight if isinstance(request, ChunkRequest)]
+
+    def _go(self, state: RestoreState) -> None:
+        assert state in _NEXT[self.state], f"{self.state} does not lead to {state}"
+        self.state = state
+        self._events.append(StateChanged(state))
+
+
+def _same_chunk(a: ChunkRequest, b: ChunkRequest) -> bool:
+    return a.index == b.index and a.manifest == b.manifest
