@@ -17,6 +17,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from proofs.errors import InvalidLeafError, LeafOrderError, MalformedProofError, MissingNodeError
 from proofs.fold import NODE, STEM, Item, fold, leaf_items
@@ -95,23 +96,43 @@ def encode_pairs(run: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(key + encode_natural(len(value)) + value for key, value in run)
 
 
-def decode_pairs(data: bytes, at: int = 0, *, count: int | None = None) -> list[tuple[bytes, bytes]]:
-    """The pairs from `at` to the end of `data`; exactly `count` if that is given.
+def decode_pairs(data: bytes, at: int = 0) -> list[tuple[bytes, bytes]]:
+    """The pairs from `at` to the end of `data`.
 
     Raises:
         MalformedProofError
     """
-    pairs = []
-    while at < len(data) and len(pairs) != count:
-        key = data[at : at + KEY_BYTES]
-        size, value_at = decode_natural(data, at + KEY_BYTES)
-        at = value_at + size
-        if at > len(data):
-            raise MalformedProofError("ends inside a value", value_at)
-        pairs.append((key, data[value_at:at]))
-    if at != len(data) or (count is not None and len(pairs) < count):
-        raise MalformedProofError("pairs and bytes do not end together", at)
+    pairs: list[tuple[bytes, bytes]] = []
+    while at < len(data):
+        pair, at = _take_pair(data, at)
+        pairs.append(pair)
     return pairs
+
+
+def take_state(data: bytes, at: int) -> tuple[dict[bytes, bytes], int]:
+    """A whole state as JAM writes it (a natural, then so many pairs), and where it ends.
+
+    Raises:
+        MalformedProofError: cut off, or a key twice or out of order.
+    """
+    count, at = decode_natural(data, at)
+    leaves: dict[bytes, bytes] = {}
+    previous = b""
+    for _ in range(count):
+        (key, value), at = _take_pair(data, at)
+        if key <= previous:
+            raise MalformedProofError("the keys of a state are not in ascending order", at)
+        leaves[key] = value
+        previous = key
+    return leaves, at
+
+
+def _take_pair(data: bytes, at: int) -> tuple[tuple[bytes, bytes], int]:
+    size, value_at = decode_natural(data, at + KEY_BYTES)
+    end = value_at + size
+    if end > len(data):
+        raise MalformedProofError("ends inside a value", value_at)
+    return (data[at : at + KEY_BYTES], data[value_at:end]), end
 
 
 def prove_state(leaves: Sequence[tuple[bytes, bytes]], request: StateRequest) -> StateAnswer:
@@ -160,7 +181,7 @@ def verify_state(
         ProofError: whatever else makes the statement false or malformed.
     """
     keys = answer.run.keys
-    for previous, key in zip(keys, keys[1:], strict=False):
+    for previous, key in pairwise(keys):
         if previous >= key:
             raise LeafOrderError(key, previous)
     if keys and not request.start <= keys[0] <= keys[-1] <= request.end:

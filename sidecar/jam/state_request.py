@@ -1,0 +1,133 @@
+"""CE 129 over any stream: who answers, who asks, and one carrier over plain TCP.
+
+JAMNP-S gives each request a stream of its own: a byte for the kind, length-prefixed messages, and an end in each
+direction. That is one exchange of bytes, so a carrier is a function from all bytes of the question to all bytes of the
+answer; an answerer is such a function already, which makes the in-memory carrier. JAM's own carrier is QUIC with
+certificates of validators; whoever has one wraps it the same way. An empty answer is a rejection.
+"""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+from collections.abc import Callable, Sequence
+
+from proofs import MalformedProofError, ProofError, VerifiedRange
+from proofs.ce129 import REQUEST_BYTES, StateAnswer, StateRequest, prove_state, verify_state
+from sidecar.errors import SourceUnavailableError
+
+__all__ = ["Carrier", "StateServer", "answer_state", "request_state", "tcp_carrier"]
+
+STREAM_KIND = 129
+LENGTH_BYTES = 4
+ANSWER_BYTES_MAX = 64 * 2**20
+"""A peer may send one value beyond the size that was asked for; no honest state has a larger one."""
+TIMEOUT_S = 30.0
+_QUESTION_BYTES = 1 + LENGTH_BYTES + REQUEST_BYTES
+
+Carrier = Callable[[bytes], bytes]
+"""All bytes of one stream's question to all bytes of its answer."""
+States = Callable[[bytes], Sequence[tuple[bytes, bytes]] | None]
+"""The leaves of the posterior state of the block with this header hash, in key order, or None: not kept."""
+
+
+def answer_state(states: States) -> Carrier:
+    """An answerer for the states that are kept; anything malformed or unknown is rejected."""
+
+    def answer(question: bytes) -> bytes:
+        try:
+            if question[:1] != bytes((STREAM_KIND,)):
+                return b""
+            request = StateRequest.decode(_split(question[1:], 1)[0])
+        except ProofError:
+            return b""
+        leaves = states(request.header_hash)
+        return b"" if leaves is None else b"".join(map(_frame, prove_state(leaves, request).encode()))
+
+    return answer
+
+
+def request_state(carrier: Carrier, root_hash: bytes, request: StateRequest) -> tuple[VerifiedRange, bool]:
+    """Ask, and judge the answer against a trusted root; says whether there is, or may be, more up to `request.end`.
+
+    Raises:
+        ProofError: the answer is malformed or false, or the request was rejected.
+        SourceUnavailableError: from the carrier.
+    """
+    answer = carrier(bytes((STREAM_KIND,)) + _frame(request.encode()))
+    nodes, pairs = _split(answer, 2)
+    return verify_state(root_hash, request, StateAnswer.decode(nodes, pairs))
+
+
+def tcp_carrier(host: str, port: int, *, timeout_s: float = TIMEOUT_S) -> Carrier:
+    """One connection an exchange."""
+
+    def exchange(question: bytes) -> bytes:
+        try:
+            with socket.create_connection((host, port), timeout=timeout_s) as connection:
+                connection.sendall(question)
+                connection.shutdown(socket.SHUT_WR)
+                return _receive(connection, ANSWER_BYTES_MAX)
+        except OSError as error:
+            raise SourceUnavailableError(f"{host}:{port}", str(error)) from error
+
+    return exchange
+
+
+class StateServer(socketserver.ThreadingTCPServer):
+    """Answers on a TCP port (0: any free one, see `server_address`). Use as a context manager and `serve_forever`."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int, answer: Carrier, *, timeout_s: float = TIMEOUT_S) -> None:
+        self.answer = answer
+        self.timeout_s = timeout_s
+        super().__init__((host, port), _Connection)
+
+
+class _Connection(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        assert isinstance(self.server, StateServer)
+        self.request.settimeout(self.server.timeout_s)
+        try:
+            self.request.sendall(self.server.answer(_receive(self.request, _QUESTION_BYTES)))
+        except OSError:
+            return  # The peer went away or sent too much: there is nobody to tell.
+
+
+def _receive(connection: socket.socket, bytes_max: int) -> bytes:
+    """Everything up to the end of the stream.
+
+    Raises:
+        OSError: more than `bytes_max`, or the connection broke.
+    """
+    parts, size = [], 0
+    while part := connection.recv(1 << 16):
+        size += len(part)
+        if size > bytes_max:
+            raise OSError(f"sent more than {bytes_max} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _frame(message: bytes) -> bytes:
+    return len(message).to_bytes(LENGTH_BYTES, "little") + message
+
+
+def _split(data: bytes, count: int) -> list[bytes]:
+    """Exactly `count` length-prefixed messages.
+
+    Raises:
+        MalformedProofError
+    """
+    messages, at = [], 0
+    for _ in range(count):
+        size = int.from_bytes(data[at : at + LENGTH_BYTES], "little")
+        at += LENGTH_BYTES + size
+        if at > len(data):
+            raise MalformedProofError("the stream was rejected, or ends inside a message", len(data))
+        messages.append(data[at - size : at])
+    if at != len(data):
+        raise MalformedProofError("bytes follow the last message", at)
+    return messages
