@@ -6,16 +6,19 @@ cannot be written does not undo a published checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from flatdb.catalog import CATALOG_NAME, Catalog, CheckpointEntry
+from flatdb.catalog import CATALOG_NAME, Catalog, CheckpointEntry, RestoreEntry
 from flatdb.errors import FlatDBError
 from sync.checkpoint_store import CheckpointInfo, CheckpointStore
 from sync.manifest import MANIFEST_FORMAT, chunk_entries
 from sync.monitor import MONITOR_NONE, Monitor
+from sync.restored import restore_key
+from sync.root import Root
 
-__all__ = ["rebuild_catalog", "record_checkpoint"]
+__all__ = ["rebuild_catalog", "record_checkpoint", "record_restore", "stored_bytes"]
 
 FORMAT = f"leafmirror-{MANIFEST_FORMAT}"
 
@@ -33,11 +36,17 @@ def record_checkpoint(
 
     `location`: what the user calls the store. `created_s`: seconds since the epoch.
     """
-    try:
-        with Catalog.open(mirror / CATALOG_NAME) as catalog:
-            catalog.put_checkpoint(_entry(location, store, info, created_s))
-    except FlatDBError as error:
-        monitor.event("catalog_unwritable", reason=str(error))
+    with _unless_unwritable(monitor), Catalog.open(mirror / CATALOG_NAME) as catalog:
+        catalog.put_checkpoint(_entry(location, store, info, created_s))
+
+
+def record_restore(
+    mirror: Path, root: Root, *, started_s: float, finished_s: float, monitor: Monitor = MONITOR_NONE
+) -> None:
+    """The same for a restore that is complete: a directory that is still being restored has no catalog."""
+    entry = RestoreEntry(restore_key(root), str(mirror), root.height, root.hash, started_s, finished_s)
+    with _unless_unwritable(monitor), Catalog.open(mirror / CATALOG_NAME) as catalog:
+        catalog.put_restore(entry)
 
 
 def rebuild_catalog(mirror: Path, stores: Iterable[tuple[str, CheckpointStore]]) -> int:
@@ -51,6 +60,14 @@ def rebuild_catalog(mirror: Path, stores: Iterable[tuple[str, CheckpointStore]])
     ]
     Catalog.rebuild(mirror / CATALOG_NAME, entries).close()
     return len(entries)
+
+
+@contextmanager
+def _unless_unwritable(monitor: Monitor) -> Iterator[None]:
+    try:
+        yield
+    except FlatDBError as error:
+        monitor.event("catalog_unwritable", reason=str(error))
 
 
 def _entry(location: str, store: CheckpointStore, info: CheckpointInfo, created_s: float) -> CheckpointEntry:

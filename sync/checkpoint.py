@@ -70,6 +70,7 @@ def create_checkpoint(
     Raises:
         CheckpointMismatchError: the leaves fold to another root hash.
         InvalidStateError: leaves that no state of the scheme can hold.
+        WorkerLostError: a worker process died.
         CodeUnavailableError: an account's code is not there, or is other code.
         CheckpointExistsError: this very checkpoint is in the store already.
         OversizeError: the checkpoint would exceed the store's Limits, so that nobody could restore it.

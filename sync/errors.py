@@ -19,6 +19,7 @@
     │  ├─ CheckpointMismatchError  expected, computed         → the leaves are not those of the root
     │  ├─ InvalidStateError        reason                     → leaves that no state can hold
     │  ├─ CodeUnavailableError     code_hash, reason          → a leaf names code that is not there
+    │  ├─ WorkerLostError          workers                    → a process was killed: try with fewer
     │  ├─ StoreLockedError         path
     │  └─ StoreAccessError         path, reason
     ├─ MirrorMismatchError         height, expected, computed → a write log whose root is not that of its leaves
@@ -67,6 +68,7 @@ __all__ = [
     "SyncError",
     "UnprovableError",
     "UnsupportedFormatError",
+    "WorkerLostError",
 ]
 
 
@@ -236,6 +238,16 @@ class CodeUnavailableError(CheckpointError):
         self.code_hash = code_hash
         self.reason = reason
         super().__init__(f"code {code_hash.hex()}: {reason}")
+
+
+class WorkerLostError(CheckpointError):
+    """A worker process died while it folded, or could not start. Nothing was published."""
+
+    hint = 'try again with fewer workers; a script that creates checkpoints needs an `if __name__ == "__main__"`'
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        super().__init__(f"one of {workers} workers died")
 
 
 class StoreLockedError(CheckpointError):

@@ -25,7 +25,7 @@ from sync.peers import SlowPeerError
 from sync.request import ChunkRequest, ListingRequest, ManifestRequest, Request
 from sync.wire import CHECKPOINTS, chunk_path, manifest_path, parse_content_range, refusal
 
-__all__ = ["Fetcher", "HTTPFetcher"]
+__all__ = ["Fetcher", "HTTPFetcher", "base_url"]
 
 READ_BYTES: Final = 2**17
 _PARTIAL: Final = 206
@@ -67,14 +67,17 @@ class HTTPFetcher:
         path = _path(request)
         part = self._parts.pop((request.peer, path), None)
         received = bytearray(part.data if part else b"")
-        async with _translated(request, received):
-            async with asyncio.timeout(request.deadline_s), self._get(request, path, part) as response:
-                tag = _check(request, response, part, received)
-                try:
-                    await _read(request, response, received)
-                except (aiohttp.ClientError, OSError, TimeoutError, asyncio.CancelledError):
-                    self._keep(request, path, tag, received)
-                    raise
+        async with (
+            _translated(request, received),
+            asyncio.timeout(request.deadline_s),
+            self._get(request, path, part) as response,
+        ):
+            tag = _check(request, response, part, received)
+            try:
+                await _read(request, response, received)
+            except (aiohttp.ClientError, OSError, TimeoutError, asyncio.CancelledError):
+                self._keep(request, path, tag, received)
+                raise
         return bytes(received)
 
     async def close(self) -> None:

@@ -11,17 +11,19 @@ from __future__ import annotations
 import multiprocessing
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from proofs import Frontier, Kernel, LeafRun, fold, get_scheme
+from proofs import Frontier, Kernel, LeafRun, ProofError, fold, get_scheme
 from sync.chunk import LEAF_CHUNK, encode_run_part
 from sync.cut import CutRun
+from sync.errors import InvalidStateError, WorkerLostError
+from sync.root import HASH_BYTES
 from sync.spine import encode_section, piece_items, split_run
 
-__all__ = ["FoldedRun", "RunTask", "fold_run", "folded_runs"]
+__all__ = ["FoldedRun", "folded_runs"]
 
 _TASKS_PER_WORKER: Final = 2
 """One in work and one waiting: memory stays at so many chunks a worker."""
@@ -57,18 +59,29 @@ class FoldedRun:
     code_hashes: frozenset[bytes]
 
 
-def fold_run(task: RunTask) -> FoldedRun:
-    """Do all the work on one run.
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a run cannot be folded. A value, because exceptions with fields do not survive the way out of a process."""
 
-    Raises:
-        InvalidLeafError: the leaves cannot be those of an honest state.
-    """
+    reason: str
+
+
+def fold_run(task: RunTask) -> FoldedRun | Refusal:
+    """Do all the work on one run."""
+    try:
+        return _fold_run(task)
+    except ProofError as error:
+        return Refusal(str(error))
+
+
+def _fold_run(task: RunTask) -> FoldedRun:
     scheme, run = get_scheme(task.scheme), task.run
     encoded = run.encode()
     spine = split_run(scheme, run, task.before, task.after, kernel=task.kernel)
     hashes: frozenset[bytes] = frozenset()
     if scheme.capabilities.has_code:
-        named = (scheme.code_hash(key, value) for key, value in run)
+        # A leaf that names code holds its hash: the short ones need not be decoded.
+        named = (scheme.code_hash(key, value) for key, value in run if len(value) >= HASH_BYTES)
         hashes = frozenset(code_hash for code_hash in named if code_hash is not None)
     return FoldedRun(
         before=task.before,
@@ -91,14 +104,20 @@ def folded_runs(
     """Every run folded, in key order, by `workers` >= 1 at once.
 
     Raises:
-        InvalidLeafError: as `fold_run`.
+        InvalidStateError: the leaves cannot be those of an honest state.
+        WorkerLostError: a worker process died.
     """
     tasks = (RunTask(scheme, before, run, after, level, kernel) for before, run, after in runs)
-    if workers == 1:
-        yield from map(fold_run, tasks)
-        return
-    pool = _pool(kernel, workers)
-    waiting: deque[Future[FoldedRun]] = deque()
+    results = map(fold_run, tasks) if workers == 1 else _in_pool(tasks, _pool(kernel, workers), workers)
+    for result in results:
+        if isinstance(result, Refusal):
+            raise InvalidStateError(result.reason)
+        yield result
+
+
+def _in_pool(tasks: Iterable[RunTask], pool: Executor, workers: int) -> Iterator[FoldedRun | Refusal]:
+    """Results in the order of `tasks`, which are taken a few at a time; the pool ends with the iteration."""
+    waiting: deque[Future[FoldedRun | Refusal]] = deque()
     try:
         for task in tasks:
             waiting.append(pool.submit(fold_run, task))
@@ -106,6 +125,8 @@ def folded_runs(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenExecutor as error:
+        raise WorkerLostError(workers) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

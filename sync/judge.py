@@ -34,7 +34,7 @@ class ForgedChunkError(InvalidChunkError):
 
 
 class Judged:
-    """An answer that is what was asked for, as far as its bytes and the user's Root can tell. Only a Judge makes one."""
+    """An answer that is what was asked for, as far as bytes and the user's Root can tell. Only a Judge makes one."""
 
     __slots__ = ("content", "request", "size")
 

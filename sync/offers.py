@@ -7,6 +7,7 @@ them has sent it. An offer dies when it is proven wrong or when nobody serves it
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
@@ -75,6 +76,20 @@ class Work:
         self._pending: list[int] = []
         self._refusers: dict[int, set[str]] = {}
         self._done: set[int] = set()
+
+    def leaf_chunks(self) -> range:
+        """Indexes of the leaf chunks."""
+        return range(len(self.manifest.leaf_chunks))
+
+    def code_chunks_of(self, hashes: Collection[bytes]) -> list[int]:
+        """Indexes of the code chunks whose interval of hashes holds one of these."""
+        ordered = sorted(hashes)
+        found = []
+        for index in range(len(self.manifest.leaf_chunks), len(self.entries)):
+            at, end = bisect_left(ordered, self.entries[index].start), self.end(index)
+            if at < len(ordered) and (end is None or ordered[at] < end):
+                found.append(index)
+        return found
 
     def add(self, indexes: Iterable[int]) -> None:
         """These chunks are wanted (again)."""

@@ -19,7 +19,7 @@ from statistics import median
 from sync.errors import PeerError, PeerMisbehavedError, PeerRefusedError, PeerUnavailableError
 from sync.limits import Limits
 
-__all__ = ["PeerBook", "PeerReport", "SlowPeerError", "Verdict", "reason_of", "verdict_of"]
+__all__ = ["NothingOfferedError", "PeerBook", "PeerReport", "SlowPeerError", "Verdict", "reason_of", "verdict_of"]
 
 BACKOFF_FIRST_S = 0.5
 """Wait after the first fault; doubles with every further one, up to `Limits.backoff_s_max`."""
@@ -40,6 +40,16 @@ class Verdict(StrEnum):
 
 class SlowPeerError(PeerUnavailableError):
     """The peer answers, below the throughput floor or far behind the others."""
+
+
+class NothingOfferedError(PeerRefusedError):
+    """The peer lists no checkpoint of the root, or none that is still worth asking for."""
+
+    def __init__(self, peer: str) -> None:
+        super().__init__(peer, status=404)
+
+    def __str__(self) -> str:
+        return f"{self.peer}: has no checkpoint of this root"
 
 
 @dataclass(frozen=True, slots=True)

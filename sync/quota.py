@@ -10,11 +10,12 @@ answer: then nothing more is let in until it is above zero again. So an answer l
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 from sync.limits import Limits
 
-__all__ = ["BURST_S", "OverQuotaError", "Quota"]
+__all__ = ["BURST_S", "OverQuotaError", "Quota", "client_of"]
 
 BURST_S = 4.0
 BUSY_RETRY_S = 1.0
@@ -103,3 +104,16 @@ class Quota:
 
     def _budget(self, rate: float, now: float) -> _Budget:
         return _Budget(rate, rate * BURST_S, now)
+
+
+def client_of(remote: str | None) -> str:
+    """Whom a limit counts as one client: an IPv4 address, or the /64 network that one IPv6 host has to itself."""
+    try:
+        address = ipaddress.ip_address(remote or "")
+    except ValueError:
+        return remote or ""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.IPv6Network((address, 64), strict=False))
+    return str(address)

@@ -1,9 +1,9 @@
 """Restore: a state from peers that nobody has to trust, into a database that opens only once it is proven.
 
 The shell around RestoreSession: it owns the tasks, the clock (the event loop's) and the threads, and decides nothing
-about trust. Bytes come in through a Fetcher, are judged in threads so that the loop lives, and go to the database on its
-one writer thread, each chunk only after it was proven. Killed at any instant, it loses what is in flight; run again, it
-continues.
+about trust. Bytes come in through a Fetcher, are judged in threads so that the loop lives, and go to the database on
+its one writer thread, each chunk only after it was proven. Killed at any instant, it loses what is in flight; run
+again, it continues.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Final, Self, TypeVar
 from proofs import Kernel, get_kernel
 from sync.errors import PeerError
 from sync.events import Event, ManifestChosen, RestoreState
-from sync.fetch import Fetcher, HTTPFetcher
+from sync.fetch import Fetcher, HTTPFetcher, base_url
 from sync.judge import Judged, VerifiedChunk
 from sync.limits import Limits
 from sync.monitor import MONITOR_NONE, Monitor
@@ -108,8 +108,11 @@ class Restore:
         """`peers`: what `fetcher` knows them by; base URLs for the default one. `root` is the only thing believed.
 
         Raises:
-            ValueError: no peers, too many, or one named twice.
+            ValueError: no peers, too many, one named twice, or (without `fetcher`) one that is no base URL.
         """
+        if fetcher is None:
+            for peer in peers:
+                base_url(peer)
         self.root = root
         self.path = to
         self._limits = limits or Limits()
@@ -258,7 +261,7 @@ class Restore:
             self._session.folded(fold.root_hash, now, code=fold.code, code_missing=fold.code_missing)
 
     async def _told(self) -> list[Event]:
-        """What happened since the last turn; before the first chunk of a manifest is asked for, room is made sure of."""
+        """What happened since the last turn. Before the first chunk of a manifest is asked for, there must be room."""
         events = self._session.take_events()
         for event in events:
             self._progress.tell(event)
@@ -309,11 +312,11 @@ def restore(
     monitor: Monitor = MONITOR_NONE,
     kernel: Kernel | None = None,
 ) -> Report:
-    """Restore the state of `root` into the directory `to`, from any of `peers` (base URLs). Blocks until it is complete.
+    """Restore the state of `root` into the directory `to`, from any of `peers` (base URLs). Returns when complete.
 
     Raises:
         RestoreError: NoPeersLeftError, RestoreMismatchError, RestoreConflictError, NoSpaceError.
-        ValueError: peers that cannot be asked, an unknown scheme's limits.
+        ValueError: no peers, too many, one named twice, or one that is no base URL.
         UnknownSchemeError, and flatdb's DatabaseError.
     """
 

@@ -11,23 +11,23 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
 from flatdb import FlatDB, HeightRecord, Identity, StagingDB, StoreLimits
 from flatdb.errors import DatabaseCorruptError, DatabaseLockedError, RestoreKeyConflictError
-from proofs import Frontier, Kernel, ProofError, fold, frontier_root, get_scheme, leaf_run
+from proofs import Kernel, ProofError, get_scheme
 from sync.coverage import KeyRange
 from sync.errors import NoSpaceError, RestoreConflictError
 from sync.judge import VerifiedChunk
 from sync.limits import Limits
 from sync.root import Root
+from sync.state_fold import fold_leaves
 
 __all__ = ["Fold", "RestoredState"]
 
-FOLD_LEAVES: Final = 8192
-"""Leaves folded at once by the final fold."""
+ADVANCE_LEAVES: Final = 4096
+"""Leaves of the final fold between two words about progress."""
 SPACE_FACTOR: Final = 1.1
 """Bytes on disk that a canonical byte of leaves needs at most: keys and values compress, tables have indexes."""
 _LEAVES: Final = b"L"
@@ -103,24 +103,28 @@ class RestoredState:
             raise DatabaseCorruptError(self.path, str(error)) from error
 
     def _fold(self, advanced: Callable[[int], None], stopped: Callable[[], bool]) -> Fold | None:
-        leaves = self._db.scan()
-        frontier: Frontier = ()
         code: set[bytes] = set()
-        count, before = 0, None
-        piece, following = list(islice(leaves, FOLD_LEAVES)), list(islice(leaves, FOLD_LEAVES))
-        while piece and not stopped():
-            after = following[0][0] if following else None
-            part = self._kernel.frontier(self._scheme, leaf_run(piece), before, after)
-            frontier = fold(self._scheme, chain(frontier, part), None, after)
-            code.update(self._code_of(piece))
-            count += len(piece)
-            advanced(len(piece))
-            before = piece[-1][0]
-            piece, following = following, list(islice(leaves, FOLD_LEAVES))
-        if piece:
+        count = 0
+
+        def passing() -> Iterator[tuple[bytes, bytes]]:
+            nonlocal count
+            for leaf in self._db.scan():
+                if not count % ADVANCE_LEAVES and count:
+                    advanced(ADVANCE_LEAVES)
+                    if stopped():
+                        raise _StoppedError
+                count += 1
+                digest = self._scheme.code_hash(*leaf)
+                if digest is not None:
+                    code.add(digest)
+                yield leaf
+
+        try:
+            root_hash = fold_leaves(self._scheme, passing(), kernel=self._kernel)
+        except _StoppedError:
             return None
         missing = code.difference(digest for digest, _ in self._db.blobs())
-        return Fold(frontier_root(self._scheme, frontier), count, frozenset(code), frozenset(missing))
+        return Fold(root_hash, count, frozenset(code), frozenset(missing))
 
     def seal(self) -> None:
         """Make it a mirror at the root's height. Precondition: its fold is the root, and no code lacks.
@@ -134,13 +138,9 @@ class RestoredState:
         """Stop here; the next restore of this root continues. Idempotent."""
         self._db.close()
 
-    def _code_of(self, piece: list[tuple[bytes, bytes]]) -> Iterator[bytes]:
-        if not self._scheme.capabilities.has_code:
-            return
-        for key, value in piece:
-            digest = self._scheme.code_hash(key, value)
-            if digest is not None:
-                yield digest
+
+class _StoppedError(Exception):
+    """Ends a fold that nobody waits for any more."""
 
 
 def restore_key(root: Root) -> bytes:

@@ -18,7 +18,6 @@ changes nothing.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Collection, Iterable
 from typing import Final
 
@@ -32,11 +31,12 @@ from sync.errors import (
     RestoreMismatchError,
 )
 from sync.events import ChunkStored, Event, ManifestChosen, ManifestDropped, PeerFaulted, RestoreState, StateChanged
+from sync.flights import Flights, may_join
 from sync.judge import ForgedChunkError, ForgedManifestError, Judge, Judged, VerifiedChunk
 from sync.limits import Limits
 from sync.manifest import MANIFEST_FORMAT, LeafEntry, Manifest
 from sync.offers import Offer, Offers, Work, size_of
-from sync.peers import PeerBook, SlowPeerError, reason_of, verdict_of
+from sync.peers import NothingOfferedError, PeerBook, SlowPeerError, reason_of, verdict_of
 from sync.request import ChunkRequest, ListingRequest, ManifestRequest, Request
 from sync.root import Root
 from sync.wire import TOO_MANY_REQUESTS, ListedCheckpoint
@@ -60,20 +60,8 @@ _NEXT: Final[dict[RestoreState, set[RestoreState]]] = {
 _FETCHING: Final = (RestoreState.LEAVES, RestoreState.CODE)
 _ASKING: Final = (RestoreState.DISCOVERING, *_FETCHING)
 
-RIVALS_MAX: Final = 2
-"""Requests in flight for one chunk or manifest."""
 STORED_OVERHEAD: Final = 16
 """The most by which stored bytes of a chunk exceed its canonical ones: the headers of its parts."""
-
-
-class NothingOfferedError(PeerRefusedError):
-    """The peer lists no checkpoint of the root, or none that is still worth asking for."""
-
-    def __init__(self, peer: str) -> None:
-        super().__init__(peer, status=404)
-
-    def __str__(self) -> str:
-        return f"{self.peer}: has no checkpoint of this root"
 
 
 class RestoreSession:
@@ -103,8 +91,7 @@ class RestoreSession:
         self._listed: set[str] = set()
         self._work: Work | None = None
         self._held = Coverage(held)
-        self._in_flight: dict[Request, None] = {}
-        self._storing: dict[ChunkRequest, None] = {}
+        self._flights = Flights(limits)
         self._folded = False
         self._code: frozenset[bytes] = frozenset()
         self._code_missing: set[bytes] = set()
@@ -125,9 +112,9 @@ class RestoreSession:
             request = self._request(peer, now)
             if request is not None:
                 self.peers.asked(peer)
-                self._in_flight[request] = None
+                self._flights.begin(request)
                 return request
-        if not self._in_flight and not self._storing and not self.peers.alive():
+        if not self._flights and not self.peers.alive():
             self._go(RestoreState.FAILED)
             raise NoPeersLeftError(self.peers.reasons())
         return None
@@ -135,14 +122,14 @@ class RestoreSession:
     def wake_at(self, now: float) -> float | None:
         """When `next_request` may have something although no answer came; None: only an answer helps."""
         hedge_after_s = self.peers.hedge_after_s()
-        times = [request.asked_at + hedge_after_s for request in self._in_flight]
+        times = [request.asked_at + hedge_after_s for request in self._flights.asked()]
         times.append(self.peers.next_retry_at(now) or now)
         return min((at for at in times if at > now), default=None)
 
     def obsolete(self) -> list[Request]:
         """Requests in flight that are no longer wanted: their peer is dropped, or what they ask for is there."""
         alive = set(self.peers.alive())
-        return [request for request in self._in_flight if request.peer not in alive or self._have(request)]
+        return [request for request in self._flights.asked() if request.peer not in alive or self._have(request)]
 
     # What came back
 
@@ -167,7 +154,7 @@ class RestoreSession:
             self._accept_listing(request.peer, judged.content, now)
         elif wanted:
             chunk = VerifiedChunk(judged)
-            self._storing[chunk.request] = None
+            self._flights.begin_storing(chunk.request)
             self.peers.helped(request.peer, elapsed_s=now - request.asked_at)
             self._outpace(chunk.request, now)
         self._check_work(now)
@@ -180,9 +167,7 @@ class RestoreSession:
             RuntimeError: it was not handed out by `accept`, or was stored before.
         """
         request = chunk.request
-        if request not in self._storing:
-            raise RuntimeError("a chunk is stored once, after it was accepted")
-        del self._storing[request]
+        self._flights.end_storing(request)
         if isinstance(request.entry, LeafEntry):
             self._held.add(request.entry.start, request.end)
         else:
@@ -260,24 +245,19 @@ class RestoreSession:
         if self._work is not None:
             return self._chunk_request(self._work, peer, now)
         for offer in offers:
-            rivals = [r for r in self._in_flight if isinstance(r, ManifestRequest) and r.digest == offer.digest]
-            if self._may_join(peer, rivals, now):
+            if may_join(peer, self._flights.manifests(offer.digest), asked_before=now - self.peers.hedge_after_s()):
                 size = self._limits.manifest_bytes_max
                 return ManifestRequest(peer, now, size, self.peers.deadline_s(size), offer.digest)
         return None
 
     def _listing_request(self, peer: str, now: float) -> ListingRequest | None:
-        if any(isinstance(r, ListingRequest) and r.peer == peer for r in self._in_flight):
+        if self._flights.is_listing(peer):
             return None
         size = self._limits.listing_bytes_max
         return ListingRequest(peer, now, size, self.peers.deadline_s(size), self.root.height)
 
     def _chunk_request(self, work: Work, peer: str, now: float) -> ChunkRequest | None:
-        if not self._room():
-            return None
-        index = work.take(peer)
-        if index is None:
-            index = self._hedge(work, peer, now)
+        index = self._take(work, peer, now) if self._flights.has_room() else None
         if index is None:
             return None
         entry = work.entries[index]
@@ -285,26 +265,23 @@ class RestoreSession:
         deadline_s = self.peers.deadline_s(size)
         return ChunkRequest(peer, now, size, deadline_s, work.offer.digest, index, entry, work.end(index))
 
-    def _room(self) -> bool:
-        """Whether one more chunk may be in memory: a bounded number, and a bounded number of bytes or just one."""
-        chunks = [r for r in self._in_flight if isinstance(r, ChunkRequest)] + list(self._storing)
-        if len(chunks) >= self._limits.chunks_in_flight_max:
-            return False
-        return not chunks or sum(r.size_max for r in chunks) < self._limits.bytes_in_flight_max
-
-    def _hedge(self, work: Work, peer: str, now: float) -> int | None:
-        """At the end, when nothing waits: the chunk that is owed for longest, if somebody is late with it."""
-        owed = [r for r in self._in_flight if isinstance(r, ChunkRequest) and r.manifest == work.offer.digest]
-        for late in owed:
-            rivals = [r for r in owed if r.index == late.index]
-            if work.may_ask(peer, late.index) and not self._have(late) and self._may_join(peer, rivals, now):
+    def _take(self, work: Work, peer: str, now: float) -> int | None:
+        """The chunk to ask this peer for: the first that waits, or at the end one that somebody is late with."""
+        while (index := work.take(peer)) is not None:
+            if not self._is_covered(work, index):
+                return index
+            work.finish(index)
+        asked_before = now - self.peers.hedge_after_s()
+        for late in self._flights.chunks():
+            wanted = self._work_of(late) is work and work.may_ask(peer, late.index) and not self._have(late)
+            if wanted and may_join(peer, self._flights.same_chunk(late), asked_before=asked_before):
                 return late.index
         return None
 
-    def _may_join(self, peer: str, rivals: Collection[Request], now: float) -> bool:
-        """Whether another request, at this peer, makes sense beside those that are in flight for the same thing."""
-        hedge_after_s = self.peers.hedge_after_s()
-        return len(rivals) < RIVALS_MAX and all(r.peer != peer and now - r.asked_at >= hedge_after_s for r in rivals)
+    def _is_covered(self, work: Work, index: int) -> bool:
+        """Whether the leaves of this chunk are held already, by whatever manifest they came."""
+        entry = work.entries[index]
+        return isinstance(entry, LeafEntry) and self._held.covers(entry.start, work.end(index))
 
     # Accepting
 
@@ -329,29 +306,19 @@ class RestoreSession:
             return
         work = self._work = Work(offer)
         if self._held.whole:
-            work.add(self._code_wanted(work))
+            work.add(work.code_chunks_of(self._code_missing))
             self._go(RestoreState.CODE)
         else:
-            leaf_chunks = len(work.manifest.leaf_chunks)
-            work.add(i for i in range(leaf_chunks) if not self._held.covers(work.entries[i].start, work.end(i)))
+            work.add(index for index in work.leaf_chunks() if not self._is_covered(work, index))
             self._go(RestoreState.LEAVES)
         self._events.append(ManifestChosen(offer.digest, tuple(offer.givers), work.waiting, work.waiting_bytes))
         self._advance(now)
 
-    def _code_wanted(self, work: Work) -> list[int]:
-        """Code chunks whose interval of hashes holds one that is missing."""
-        missing = sorted(self._code_missing)
-        wanted = []
-        for index in range(len(work.manifest.leaf_chunks), len(work.entries)):
-            at, end = bisect_left(missing, work.entries[index].start), work.end(index)
-            if at < len(missing) and (end is None or missing[at] < end):
-                wanted.append(index)
-        return wanted
-
     def _outpace(self, winner: ChunkRequest, now: float) -> None:
         """Whoever was asked for the same chunk earlier is slow."""
-        for late in [r for r in self._chunks_in_flight() if _same_chunk(r, winner) and r.asked_at < winner.asked_at]:
-            self._fault(SlowPeerError(late.peer, "another peer, asked later, was quicker"), now)
+        for late in self._flights.same_chunk(winner):
+            if late.asked_at < winner.asked_at:
+                self._fault(SlowPeerError(late.peer, "another peer, asked later, was quicker"), now)
 
     # Where it stands
 
@@ -359,7 +326,7 @@ class RestoreSession:
         """Whether what the request asks for is there, on its way to the disk, or of no use any more."""
         if not isinstance(request, ChunkRequest):
             return False
-        if any(_same_chunk(request, other) for other in self._storing):
+        if self._flights.is_storing(request):
             return True
         if isinstance(request.entry, LeafEntry):
             return self._held.covers(request.entry.start, request.end)
@@ -379,11 +346,8 @@ class RestoreSession:
             self._go(RestoreState.FOLDING)
         elif not self._code_missing:
             self._go(RestoreState.COMPLETE)
-        elif self._work is not None and not self._work.waiting and not self._busy(self._work):
+        elif self._work is not None and not self._work.waiting and not self._flights.is_busy(self._work.offer.digest):
             self._convict(self._work.offer, "it announces less code than its leaves name", now)
-
-    def _busy(self, work: Work) -> bool:
-        return any(r.manifest == work.offer.digest for r in (*self._chunks_in_flight(), *self._storing))
 
     def _check_work(self, now: float) -> None:
         """Leave a manifest that nobody serves any more."""
@@ -412,9 +376,7 @@ class RestoreSession:
         self._events.append(PeerFaulted(error.peer, verdict_of(error), reason_of(error)))
 
     def _end(self, request: Request) -> None:
-        if request not in self._in_flight:
-            raise RuntimeError("a request ends once, after it was handed out")
-        del self._in_flight[request]
+        self._flights.end(request)
         self.peers.released(request.peer)
 
     def _put_back(self, request: Request) -> None:
@@ -422,17 +384,10 @@ class RestoreSession:
         if not isinstance(request, ChunkRequest) or self._have(request):
             return
         work = self._work_of(request)
-        if work is not None and not any(_same_chunk(request, other) for other in self._chunks_in_flight()):
+        if work is not None and not self._flights.same_chunk(request):
             work.add([request.index])
-
-    def _chunks_in_flight(self) -> list[ChunkRequest]:
-        return [request for request in self._in_flight if isinstance(request, ChunkRequest)]
 
     def _go(self, state: RestoreState) -> None:
         assert state in _NEXT[self.state], f"{self.state} does not lead to {state}"
         self.state = state
         self._events.append(StateChanged(state))
-
-
-def _same_chunk(a: ChunkRequest, b: ChunkRequest) -> bool:
-    return a.index == b.index and a.manifest == b.manifest

@@ -15,9 +15,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from proofs import LeafRun, RangeProof, cbor
 from sync.checkpoint_store import CheckpointInfo, parse_digest
 from sync.chunk import CHUNK_FORMAT
 from sync.errors import FormatError, PeerError, PeerRefusedError, PeerUnavailableError
+from sync.limits import Limits
 from sync.manifest import MANIFEST_FORMAT
 from sync.root import Root
 
@@ -32,7 +34,6 @@ METRICS: Final = "/v1/metrics"
 OPENAPI: Final = "/v1/openapi.json"
 
 CODEC_HEADER: Final = "Leafmirror-Codec"
-NEXT_HEADER: Final = "Leafmirror-Next-Height"
 
 BYTES: Final = "application/octet-stream"
 CBOR: Final = "application/cbor"
@@ -46,6 +47,7 @@ MOMENT: Final = "no-cache"
 """Cache-Control of everything that may change: kept, but asked about each time."""
 
 TOO_MANY_REQUESTS: Final = 429
+PROOF_ANSWER_FORMAT: Final = 1
 
 MANIFEST_CODEC: Final = f"manifest-{MANIFEST_FORMAT}"
 CHUNK_CODEC: Final = f"chunk-{CHUNK_FORMAT}"
@@ -119,6 +121,24 @@ def _listed(untrusted: Any) -> ListedCheckpoint | None:
             except ValueError:
                 return None
     return None
+
+
+def encode_proof(proof: RangeProof, run: LeafRun) -> bytes:
+    """An answer to a proof request: canonical CBOR [1, proof, leaf run], each part in its own canonical bytes."""
+    return cbor.encode([PROOF_ANSWER_FORMAT, proof.encode(), run.encode()])
+
+
+def decode_proof(untrusted: bytes, *, limits: Limits) -> tuple[RangeProof, LeafRun]:
+    """The parts of such an answer, for `proofs.verify_range` to judge.
+
+    Raises:
+        FormatError, ProofError
+    """
+    match cbor.decode(untrusted, size_max=limits.proof_bytes_max + limits.chunk_bytes_max + 32):
+        case [int(version), bytes(proof), bytes(run)] if version == PROOF_ANSWER_FORMAT:
+            decoded = RangeProof.decode(proof, size_max=limits.proof_bytes_max)
+            return decoded, LeafRun.decode(run, leaves_max=limits.proof_leaves_max)
+    raise FormatError("proof answer", "it has a format, a range proof and a leaf run")
 
 
 def manifest_path(digest: bytes) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli import checkpoint, doctor, importer, mirror
+from sidecar.cli import checkpoint, doctor, get, importer, mirror, restore
 
 __all__ = ["app"]
 
@@ -24,9 +24,15 @@ app = typer.Typer(
 app.command("init", epilog="Example: leafmirror init mirror --scheme ethereum")(mirror.init)
 app.command("apply", epilog="Example: leafmirror apply mirror blocks.ndjson.zst --verify-every 100")(mirror.apply)
 app.command("status", epilog="Example: leafmirror status mirror --json")(mirror.status)
+app.command("get", epilog="Example: leafmirror get mirror --address 0x00…01 --proof account.proof")(get.get)
 app.command("scan", epilog="Example: leafmirror scan mirror --prefix 0a --limit 10")(mirror.scan)
 app.command("root", epilog="Example: leafmirror root mirror")(mirror.root)
 app.command("check", epilog="Example: leafmirror check mirror && echo sound")(mirror.check)
+app.command(
+    "restore",
+    epilog="Example: leafmirror restore http://a:8470 http://b:8470 --scheme ethereum --height 300 --root 0x3223… "
+    "--to mirror",
+)(restore.restore)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(importer.app, name="import")
 app.command("doctor")(doctor.doctor)

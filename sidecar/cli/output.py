@@ -198,8 +198,7 @@ class LineMonitor(SilentMonitor):
             self._write(f"{self._title}: {phase}: done, {self._done} {self._unit}")
 
     def event(self, name: str, **fields: object) -> None:
-        facts = " ".join(f"{key}={_plain(value)}" for key, value in fields.items())
-        self._write(f"{self._title}: {name.replace('_', ' ')} {facts}".rstrip())
+        self._write(f"{self._title}: {_sentence(self._title, name, fields)}")
 
     def _progress(self) -> str:
         rate = self._done / max(self._now() - self._started, 1e-9)
@@ -237,8 +236,7 @@ class BarMonitor(SilentMonitor):
         self._progress.stop_task(self._tasks[phase])
 
     def event(self, name: str, **fields: object) -> None:
-        facts = " ".join(f"{key}={_plain(value)}" for key, value in fields.items())
-        self._progress.console.print(f"{name.replace('_', ' ')} {escape(facts)}", style="dim", highlight=False)
+        self._progress.console.print(escape(_sentence(self._title, name, fields)), style="dim", highlight=False)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -248,6 +246,12 @@ class BarMonitor(SilentMonitor):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+
+
+def _sentence(title: str, name: str, fields: Mapping[str, object]) -> str:
+    """`peer faulted peer=… reason=…`, without the title that the event's name may begin with."""
+    words = name.removeprefix(f"{title}_").replace("_", " ")
+    return " ".join((words, *(f"{key}={_plain(value)}" for key, value in fields.items())))
 
 
 def _console() -> Console:

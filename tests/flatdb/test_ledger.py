@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from flatdb import FlatDB, HeightRecord, Identity
+from flatdb import FlatDB, HeightRecord, Identity, WriteLog
 from flatdb.errors import DatabaseCorruptError, DatabaseNotFoundError, UnsupportedFormatError
 from flatdb.ledger import FORMAT, decode_record, height_key, read_identity, read_records, read_state, read_write_logs
 from flatdb.store import HEIGHTS, LOGS, META, Store
+from flatdb.writelog import encode_cbor
 
 
 def damaged(folder: Path, family: str, key: bytes, value: bytes | None) -> Store:
@@ -62,6 +63,13 @@ def test_records_are_refused_when_opening(tmp_path: Path) -> None:
 def test_write_logs_are_refused_when_read(tmp_path: Path) -> None:
     with damaged(tmp_path, LOGS, height_key(1), b"\7") as store, pytest.raises(DatabaseCorruptError):
         list(read_write_logs(store, 0))
+
+
+def test_a_write_log_kept_under_another_height(tmp_path: Path) -> None:
+    """Fails if a reader is handed the write log of a height that it did not ask for."""
+    with damaged(tmp_path, LOGS, height_key(1), encode_cbor(WriteLog(2))) as store:
+        with pytest.raises(DatabaseCorruptError):
+            list(read_write_logs(store, 0))
 
 
 @pytest.mark.parametrize("value", [b"\0" + b"r" * 32, b"\2", b"\1" + b"r" * 31, b"\3", b"\4", b""])

@@ -256,3 +256,19 @@ def test_one_changed_byte_is_refused_or_still_a_valid_log(position: int, replace
             validate(decode(bytes(damaged), LIMITS), LIMITS)
         except InvalidWriteLogError:
             continue
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        b"\x84",  # four writes, where three entries are allowed
+        b"\x81\x82\x59\xff\xff",  # a key of 65,535 bytes, where the whole log may have 16
+    ],
+)
+def test_cbor_is_refused_at_the_head_that_claims_too_much(claim: bytes) -> None:
+    """Fails if a count or size is judged only after what it announces has been read."""
+    beginning = b"\xa3\x66height\x01\x64root\xf6\x66writes" + claim
+    stream = io.BytesIO(beginning + b"\x82\x41a\xf6" * 20_000)
+    with pytest.raises(InvalidWriteLogError):
+        next(read_cbor(stream, TIGHT))
+    assert stream.tell() == len(beginning)

@@ -30,6 +30,7 @@ CASES: dict[type[errors.SyncError], errors.SyncError] = {
         errors.CheckpointMismatchError(expected=b"\1", computed=b"\2"),
         errors.InvalidStateError("slots without their account"),
         errors.CodeUnavailableError(b"\1", "gone"),
+        errors.WorkerLostError(3),
         errors.StoreLockedError(Path("store")),
         errors.StoreAccessError(Path("store"), "full"),
         errors.MirrorMismatchError(height=7, expected=b"\1", computed=b"\2"),
@@ -38,6 +39,7 @@ CASES: dict[type[errors.SyncError], errors.SyncError] = {
         errors.NoPeersLeftError({"a": "timeout"}),
         errors.RestoreMismatchError(expected=b"\1", computed=b"\2"),
         errors.RestoreConflictError(Path("db")),
+        errors.NoSpaceError(Path("db"), needed=2, free=1),
         errors.SyncError("odd"),
     )
 }

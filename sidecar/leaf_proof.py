@@ -1,0 +1,76 @@
+"""Proofs of single leaves out of a mirror itself, without any checkpoint: one pass over all leaves.
+
+For many proofs at one height a checkpoint is the better source (`sync.prove`): it has most of this folded already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain, islice, repeat
+
+from proofs import (
+    Frontier,
+    LeafRun,
+    RangeProof,
+    Scheme,
+    bound_between,
+    fold,
+    get_kernel,
+    leaf_run,
+    prove_range,
+    verify_range,
+)
+from sync.cut import split
+from sync.mirror import Mirror
+from sync.state_fold import RUN_BYTES_MAX, RUN_LEAVES
+
+__all__ = ["prove_leaf"]
+
+
+def prove_leaf(mirror: Mirror, key: bytes, root_hash: bytes) -> tuple[RangeProof, LeafRun]:
+    """The proof that `key` has its value in the present state, or is absent: that of the one leaf whose range holds it.
+
+    `root_hash` is what the proof must fold to; it is verified before it is handed out. Precondition: nobody writes
+    meanwhile (a mirror opened read-only, or frozen by the caller).
+
+    Raises:
+        RootMismatchError: the leaves do not fold to this root.
+        InvalidLeafError: leaves that no state of the scheme holds.
+    """
+    scheme = mirror.scheme
+    leaf = _leaf_around(mirror, key)
+    if leaf is None:
+        proof, run = prove_range(scheme, (), None, None, ()), leaf_run(())
+    else:
+        first = leaf[0]
+        left = _frontier(scheme, mirror.scan(b"", first), None, first)
+        right = _frontier(scheme, mirror.scan(first + b"\0"), first, None)
+        proof, run = prove_range(scheme, left, first, first, right), leaf_run((leaf,))
+    verify_range(scheme, root_hash, proof, run)
+    return proof, run
+
+
+def _leaf_around(mirror: Mirror, key: bytes) -> tuple[bytes, bytes] | None:
+    """The leaf whose provable range holds `key`: the last one at or before it, or the first one behind it.
+
+    Which one depends on where the trie branches between them, and only the keys say that.
+    """
+    before = None
+    for leaf in mirror.scan(b"", key + b"\0"):
+        before = leaf
+    after = next(islice(mirror.scan(key + b"\0"), 1), None)
+    if before is None or after is None:
+        return before or after
+    return after if bound_between(mirror.scheme, before[0], after[0]) <= key else before
+
+
+def _frontier(
+    scheme: Scheme, leaves: Iterable[tuple[bytes, bytes]], before: bytes | None, after: bytes | None
+) -> Frontier:
+    """The frontier of these leaves between two neighbours, folded run by run. Memory: one run."""
+    joined: Frontier = ()
+    for low, run, high in split(leaves, repeat(RUN_LEAVES), RUN_BYTES_MAX):
+        low, high = before if low is None else low, after if high is None else high
+        part = get_kernel().frontier(scheme, run, low, high)
+        joined = fold(scheme, chain(joined, part), before, high)
+    return joined

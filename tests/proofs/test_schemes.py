@@ -1,0 +1,53 @@
+"""Schemes by name, and what each promises to the layers above."""
+
+from __future__ import annotations
+
+import pytest
+
+from proofs import SCHEMES, InvalidLeafError, UnknownSchemeError, get_scheme
+from tests.model import MODELS
+from tests.proofs.states import GENERATORS
+
+
+def test_schemes_have_names() -> None:
+    """Fails if a scheme is known under another name than its own."""
+    assert {name: get_scheme(name).name for name in SCHEMES} == {name: name for name in SCHEMES}
+
+
+@pytest.mark.parametrize("name", ["", "MKVS", "jam2", "mpt "])
+def test_unknown_schemes(name: str) -> None:
+    """Fails if a name is matched loosely."""
+    with pytest.raises(UnknownSchemeError) as caught:
+        get_scheme(name)
+    assert caught.value.name == name
+    assert caught.value.known == tuple(SCHEMES)
+
+
+def test_every_tested_scheme_has_an_oracle() -> None:
+    """Fails if generators are written for a scheme and its oracle is forgotten, or the other way round."""
+    assert set(GENERATORS) == set(MODELS) <= set(SCHEMES)
+
+
+@pytest.mark.parametrize("name", sorted(GENERATORS))
+def test_capabilities(name: str) -> None:
+    """Fails if the promised key sizes are not those that are checked."""
+    scheme = get_scheme(name)
+    capabilities = scheme.capabilities
+    smallest, largest = capabilities.key_sizes
+    assert len(scheme.empty_root) == 32
+    assert capabilities.has_code is (name == "ethereum")
+    with pytest.raises(InvalidLeafError):
+        scheme.check_leaf(bytes(largest + 1), b"\x01")
+    if smallest:
+        with pytest.raises(InvalidLeafError):
+            scheme.check_leaf(bytes(smallest - 1), b"\x01")
+    assert capabilities.value_bytes_max > 0
+
+
+def test_no_ethereum_value_is_longer_than_promised() -> None:
+    """Fails if the largest legal leaf exceeds what buffers above are sized for."""
+    largest = b"\x88" + b"\xff" * 8 + b"\xa0" + b"\xff" * 32 + (b"\xa0" + b"\xfe" * 32) * 2
+    account = b"\xf8" + bytes((len(largest),)) + largest
+    scheme = get_scheme("ethereum")
+    scheme.check_leaf(bytes(32), account)
+    assert len(account) <= scheme.capabilities.value_bytes_max
