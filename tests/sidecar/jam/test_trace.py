@@ -53,7 +53,9 @@ def test_a_mirror_follows_a_trace(data: Path, tmp_path: Path, name: str) -> None
             db.apply(write_log)
             assert state_root(JAM, leaf_items(db.scan())) == write_log.root
         head = db.head
-        for fork in (write_logs[50], fork_of(write_logs[-1], bytes(32))):
+        sibling = replace(write_logs[50], root=b"\1" * 32)
+        orphan = replace(write_logs[-1], height=write_logs[-1].height + 1)
+        for fork in (sibling, orphan):
             with pytest.raises(FlatDBError):
                 db.apply(fork)
         assert db.head == head
