@@ -114,10 +114,10 @@ def fold(scheme: Scheme, items: Iterable[Item], before: bytes | None = None, aft
             below = _OUTSIDE
         parent = above if above > below else below
         if parent == digits(key) and not current[2] & 1:
-            value = scheme.value(key, current[1]) if current[2] == LEAF else current[1]
-            if not stack or stack[-1].depth < parent:
-                stack.append(_Branch(parent, radix(parent)))
-            stack[-1].value, stack[-1].value_key = value, key
+            # A value precedes all else below its branch, so the branch is not open yet.
+            stack.append(_Branch(parent, radix(parent)))
+            stack[-1].value = scheme.value(key, current[1]) if current[2] == LEAF else current[1]
+            stack[-1].value_key = key
         else:
             ref = _reference(scheme, current, parent)
             if parent < 0:

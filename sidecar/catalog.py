@@ -18,7 +18,7 @@ from sync.monitor import MONITOR_NONE, Monitor
 from sync.restored import restore_key
 from sync.root import Root
 
-__all__ = ["rebuild_catalog", "record_checkpoint", "record_restore", "stored_bytes"]
+__all__ = ["published_s", "rebuild_catalog", "record_checkpoint", "record_restore", "stored_bytes"]
 
 FORMAT = f"leafmirror-{MANIFEST_FORMAT}"
 
@@ -56,7 +56,7 @@ def rebuild_catalog(mirror: Path, stores: Iterable[tuple[str, CheckpointStore]])
         CatalogCorruptError, DatabaseAccessError, CheckpointError
     """
     entries = [
-        _entry(location, store, info, _published_s(store, info)) for location, store in stores for info in store.list()
+        _entry(location, store, info, published_s(store, info)) for location, store in stores for info in store.list()
     ]
     Catalog.rebuild(mirror / CATALOG_NAME, entries).close()
     return len(entries)
@@ -90,6 +90,7 @@ def stored_bytes(store: CheckpointStore, info: CheckpointInfo) -> int:
     return sum(path.stat().st_size for path in paths if path is not None)
 
 
-def _published_s(store: CheckpointStore, info: CheckpointInfo) -> float:
+def published_s(store: CheckpointStore, info: CheckpointInfo) -> float:
+    """When a checkpoint became visible, in seconds since the epoch; 0 where the store has no local files."""
     path = store.manifest_path(info.digest)
     return 0.0 if path is None else path.stat().st_mtime

@@ -7,6 +7,7 @@
     │  ├─ SourceChangedError       offset, reason         → the file was rotated, truncated or rewritten
     │  └─ SourceGapError           needed, oldest         → re-seed the mirror
     ├─ GateTimeoutError            timeout_s              → the writer does not reach the end of its height
+    ├─ CheckpointStoppedError                             → the daemon is stopping; the next start cuts again
     ├─ InvalidImportError          where, reason          → fix the file that was to be converted
     ├─ DemoDataMissingError        package                → install the extra
     └─ DemoFailedError             step, reason           → a bug of ours: report it
@@ -17,6 +18,7 @@ Each class carries its facts as fields and builds the message from them; `hint` 
 from __future__ import annotations
 
 __all__ = [
+    "CheckpointStoppedError",
     "ConfigError",
     "DemoDataMissingError",
     "DemoFailedError",
@@ -101,6 +103,13 @@ class GateTimeoutError(SidecarError):
     def __init__(self, timeout_s: float) -> None:
         self.timeout_s = timeout_s
         super().__init__(f"the gate could not be closed within {timeout_s:g} s")
+
+
+class CheckpointStoppedError(SidecarError):
+    """A checkpoint that was given up half-way, because the process ends. Nothing of it is visible."""
+
+    def __init__(self) -> None:
+        super().__init__("the checkpoint was given up")
 
 
 class InvalidImportError(SidecarError):

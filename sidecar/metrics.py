@@ -8,7 +8,6 @@ that two may live in one process.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
@@ -57,6 +56,7 @@ class Metrics:
             "leafmirror_verified_height", "Newest height whose leaves were folded to its root", registry=registry
         )
         self._add_checkpoints(registry)
+        self._add_endpoint(registry)
         self._add_process(registry)
 
     def _add_checkpoints(self, registry: CollectorRegistry) -> None:
@@ -68,6 +68,12 @@ class Metrics:
         )
         self.checkpoint_s = Gauge(
             "leafmirror_checkpoint_duration_seconds", "Duration of the last checkpoint", registry=registry
+        )
+        self.checkpoint_phase_s = Gauge(
+            "leafmirror_checkpoint_phase_seconds",
+            "Duration of each phase of the last one",
+            ["phase"],
+            registry=registry,
         )
         self.checkpoints = Counter(
             "leafmirror_checkpoints_total", "Checkpoints that were due, by outcome", ["outcome"], registry=registry
@@ -96,18 +102,19 @@ class Metrics:
             "leafmirror_disk_free_bytes", "Free bytes on the mirror's file system", registry=registry
         )
         self.disk_full = Gauge("leafmirror_disk_full", "1 while too little space is left to go on", registry=registry)
-        self.requests = Gauge(
-            "leafmirror_sync_requests_total", "Requests to the endpoint, by outcome", ["outcome"], registry=registry
-        )
         build = Info("leafmirror_build", "Version of leafmirror and of Python", registry=registry)
         build.info({"version": version("leafmirror"), "python": platform.python_version()})
         kernel = Info("leafmirror_kernel", "What folds leaves, and where Keccak comes from", registry=registry)
         kernel.info({"kernel": get_kernel().name, "keccak": KECCAK_SOURCE})
 
-    def set_requests(self, outcomes: Mapping[str, int]) -> None:
-        """Take over the counts that the endpoint keeps."""
-        for outcome, count in outcomes.items():
-            self.requests.labels(outcome).set(count)
+    def _add_endpoint(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "leafmirror_sync_requests_total", "Requests answered", ["route", "code"], registry=registry
+        )
+        self.response_bytes = Counter("leafmirror_sync_response_bytes_total", "Bytes of answers", registry=registry)
+        self.throttled = Counter(
+            "leafmirror_sync_throttled_total", "Requests refused for now", ["reason"], registry=registry
+        )
 
     def encode(self) -> bytes:
         """The exposition text."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli import checkpoint, doctor, get, importer, mirror, restore
+from sidecar.cli import checkpoint, doctor, get, importer, mirror, restore, serve
 
 __all__ = ["app"]
 
@@ -33,6 +33,8 @@ app.command(
     epilog="Example: leafmirror restore http://a:8470 http://b:8470 --scheme ethereum --height 300 --root 0x3223… "
     "--to mirror",
 )(restore.restore)
+app.command("serve", epilog="Example: leafmirror serve --store checkpoints --listen 0.0.0.0:8470")(serve.serve)
+app.command("sidecar", epilog="Example: leafmirror sidecar --config sidecar.toml --print-config")(serve.sidecar)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(importer.app, name="import")
 app.command("doctor")(doctor.doctor)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from proofs import cbor
 from proofs.hashing import keccak256
 from proofs.rlp import decode
 from proofs.schemes.ethereum import Account
@@ -16,6 +15,7 @@ from sidecar.cli.options import AsJSON, MirrorPath, hex_bytes
 from sidecar.cli.output import print_json, print_line, print_pairs, print_verdict
 from sidecar.leaf_proof import prove_leaf
 from sync.mirror import Mirror
+from sync.wire import encode_proof
 
 __all__ = ["get"]
 
@@ -102,7 +102,6 @@ def _meaning(scheme: str, key: bytes, value: bytes) -> dict[str, object]:
 
 
 def _write_proof(mirror: Mirror, key: bytes, file: Path) -> None:
-    """[encoded range proof, leaf run], as canonical CBOR: what the endpoint answers, too."""
-    claimed = mirror.claimed_root or mirror.root()
-    proof, run = prove_leaf(mirror, key, claimed.hash)
-    file.write_bytes(cbor.encode([proof.encode(), run.encode()]))
+    """In the form in which the endpoint answers, too."""
+    root = mirror.claimed_root or mirror.root()
+    file.write_bytes(encode_proof(*prove_leaf(mirror, key, root.hash)))

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from flatdb.writelog_file import save_write_logs
-from proofs import LeafRun, RangeProof, cbor, get_scheme, verify_range
+from proofs import get_scheme, verify_range
 from proofs.hashing import keccak256
 from proofs.schemes.ethereum import Account
+from sync.limits import Limits
+from sync.wire import decode_proof
 from tests.e2e.cli import make_chain, ok, run
 
 CHAIN = make_chain(6)
@@ -121,10 +123,7 @@ def test_get_proves_presence_and_absence(mirror: Path, tmp_path: Path, key: str)
     """The written proof alone, under the root alone, says what `get` said."""
     file = tmp_path / "one.proof"
     done = run("get", mirror, key, "--proof", file, "--json")
-    proof, leaves = cbor.decode(file.read_bytes(), size_max=2**20)
-    verified = verify_range(
-        get_scheme("mkvs"), ROOT, RangeProof.decode(proof, size_max=2**20), LeafRun.decode(leaves, leaves_max=1)
-    )
+    verified = verify_range(get_scheme("mkvs"), ROOT, *decode_proof(file.read_bytes(), limits=Limits()))
     value = verified.get(bytes.fromhex(key))
     assert done.document["value"] == (None if value is None else value.hex())
     assert (done.code == 0) is done.document["found"] is (value is not None)

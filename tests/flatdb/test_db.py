@@ -142,16 +142,19 @@ def test_a_repeat_is_a_no_op(db: FlatDB) -> None:
     assert contents(db) == before
 
 
-def test_only_the_last_records_and_their_write_logs_are_kept(folder: Path) -> None:
+def test_only_the_last_records_and_their_write_logs_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails if the batch forgets one too few or too many, or the oldest is counted wrong after reopening."""
+    assert RECORDS_KEPT == 1024
+    kept = 20  # each height is a synced write: the real number would only take longer
+    monkeypatch.setattr("flatdb.db.RECORDS_KEPT", kept)
     with FlatDB.create(folder, IDENTITY) as db:
-        for height in range(RECORDS_KEPT):
+        for height in range(kept):
             db.apply(WriteLog(height))
     with FlatDB.open(folder) as db:
-        for height in range(RECORDS_KEPT, RECORDS_KEPT + 2):
+        for height in range(kept, kept + 2):
             db.apply(WriteLog(height))
-        assert len(db.records()) == RECORDS_KEPT
-        assert (db.records()[0].height, db.records()[-1].height) == (2, RECORDS_KEPT + 1)
+        assert len(db.records()) == kept
+        assert (db.records()[0].height, db.records()[-1].height) == (2, kept + 1)
         assert db.write_log(1) is None
         assert next(db.write_logs(0)) == WriteLog(2)
         with pytest.raises(HeightGapError):

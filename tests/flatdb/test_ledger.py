@@ -67,9 +67,9 @@ def test_write_logs_are_refused_when_read(tmp_path: Path) -> None:
 
 def test_a_write_log_kept_under_another_height(tmp_path: Path) -> None:
     """Fails if a reader is handed the write log of a height that it did not ask for."""
-    with damaged(tmp_path, LOGS, height_key(1), encode_cbor(WriteLog(2))) as store:
-        with pytest.raises(DatabaseCorruptError):
-            list(read_write_logs(store, 0))
+    stray = encode_cbor(WriteLog(2))
+    with damaged(tmp_path, LOGS, height_key(1), stray) as store, pytest.raises(DatabaseCorruptError):
+        list(read_write_logs(store, 0))
 
 
 @pytest.mark.parametrize("value", [b"\0" + b"r" * 32, b"\2", b"\1" + b"r" * 31, b"\3", b"\4", b""])

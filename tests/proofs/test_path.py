@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofs import get_scheme
@@ -24,6 +24,7 @@ def _path(name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
+@settings(max_examples=40)
 @given(data=st.data())
 def test_digits_and_bounds(name: str, data: st.DataObject) -> None:
     """Fails if a digit, a shared prefix or a padded position is read at the wrong offset."""

@@ -6,6 +6,8 @@ docstring says which. Where several checks refuse it, the test asks for the erro
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -24,9 +26,12 @@ from proofs import (
     VerifiedRange,
     bound_between,
     cbor,
+    fold,
     get_scheme,
+    leaf_items,
     leaf_run,
     prove_range,
+    state_root,
     verify_range,
 )
 from proofs.range_proof import PROOF_FORMAT, VALUE_SLOT, expand_left, expand_right
@@ -571,3 +576,41 @@ def test_a_verified_range_knows_its_limits() -> None:
         assert key not in verified
         with pytest.raises(KeyError):
             verified.get(key)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [10, 65_520])
+def test_the_deepest_legal_proof(first: int) -> None:
+    """65,528 branches below each other, nearly all opened on one side. Fails if proving or verifying recurses, or
+    keeps more than each node's own path (268 MB of paths for 2.6 MB of proof; no longer path is legal).
+    """
+    scheme = get_scheme("mkvs")
+    size = scheme.capabilities.key_sizes[1]
+    ones = first > size
+    leaves = sorted(_spine(size, ones=ones))
+    left = fold(scheme, leaf_items(leaves[:first]), None, leaves[first][0])
+    right = fold(scheme, leaf_items(leaves[first + 2 :]), leaves[first + 1][0], None)
+    proof = prove_range(scheme, left, leaves[first][0], leaves[first + 1][0], right)
+    assert len(proof.left if ones else proof.right) > 65_000
+    sent = proof.encode()
+    assert len(sent) < 3_000_000
+    root = state_root(scheme, leaf_items(leaves))
+    run = leaf_run(leaves[first : first + 2])
+    read = RangeProof.decode(sent, size_max=len(sent))
+    del leaves, left, right, proof
+    tracemalloc.start()
+    verified = verify_range(scheme, root, read, run)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert verified.run is run
+    assert peak < 350_000_000
+
+
+def _spine(size: int, *, ones: bool) -> Iterator[Leaf]:
+    """A path of zeros (or ones) and a leaf that leaves it at each of its bits."""
+    path = (b"\xff" if ones else b"\0") * size
+    yield path, b"deepest"
+    for bit in range(size * 8):
+        whole, mask = bit >> 3, 0x80 >> (bit & 7)
+        last = path[whole] & ~(mask * 2 - 1) & 0xFF if ones else mask
+        yield path[:whole] + bytes((last,)), b"v"

@@ -111,7 +111,7 @@ def test_refusals_name_the_place(account: object, where: str) -> None:
         b'{"0x12": "1"}',
         b'{"0xzz": "1"}',
         b'{"a": "1", "a": "1"}',
-        ('{"%s": "1", "%s": "1"}' % (ADDRESS, ADDRESS[2:])).encode(),  (braces everywhere)
+        json.dumps({ADDRESS: "1", ADDRESS[2:]: "1"}).encode(),
     ],
 )
 def test_refused_documents(document: bytes) -> None:
