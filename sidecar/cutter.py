@@ -104,6 +104,10 @@ class Cutter:
         newest = max(infos, key=lambda info: info.root.height, default=None)
         return None if newest is None else (newest, published_s(self._store, newest))
 
+    def count(self) -> int:
+        """Checkpoints in the store."""
+        return len(self._store.digests())
+
     def _publish(self, view: StoppableView, root: Root) -> CheckpointInfo:
         config = self._config.checkpoint
         cut = Cut(config.cut, config.chunk_leaves)

@@ -132,7 +132,8 @@ class Daemon:
         if self._mirror.head is not None:
             self._health.applied_height = self._mirror.head.height
             self._metrics.applied_height.set(self._mirror.head.height)
-        newest = await asyncio.to_thread(self._cutter.newest)
+        self._metrics.checkpoint_count.set(await self._on("cutter", self._cutter.count))
+        newest = await self._on("cutter", self._cutter.newest)
         if newest is not None:
             info, published_s = newest
             self._note_checkpoint(info, published_s)
@@ -229,6 +230,7 @@ class Daemon:
             self._log.error("checkpoint_failed", height=height, reason=str(error))
             return
         duration_s = time.monotonic() - started
+        self._metrics.checkpoint_count.set(await self._on("cutter", self._cutter.count))
         self._metrics.checkpoint_s.set(duration_s)
         self._metrics.checkpoints.labels("published").inc()
         self._metrics.checkpoint_bytes.inc(info.chunk_bytes)

@@ -84,7 +84,7 @@ class Metrics:
             "leafmirror_checkpoint_leaves_total", "Leaves written to checkpoints", registry=registry
         )
         self.checkpoint_bytes = Counter(
-            "leafmirror_checkpoint_bytes_total", "Stored bytes written to checkpoints", registry=registry
+            "leafmirror_checkpoint_bytes_total", "Canonical bytes of published checkpoints", registry=registry
         )
         self.checkpoint_height = Gauge(
             "leafmirror_last_checkpoint_height", "Height of the newest checkpoint", registry=registry

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli import checkpoint, doctor, get, importer, mirror, restore, serve
+from sidecar.cli import checkpoint, demo, doctor, get, importer, mirror, restore, serve
 
 __all__ = ["app"]
 
@@ -37,6 +37,7 @@ app.command("serve", epilog="Example: leafmirror serve --store checkpoints --lis
 app.command("sidecar", epilog="Example: leafmirror sidecar --config sidecar.toml --print-config")(serve.sidecar)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(importer.app, name="import")
+app.command("demo", epilog="Example: leafmirror demo --keep /tmp/demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 
 

@@ -33,6 +33,7 @@ from sync.monitor import Monitor
 __all__ = [
     "ClosingMonitor",
     "ProgressStyle",
+    "StepPrinter",
     "open_monitor",
     "print_error",
     "print_json",
@@ -99,6 +100,36 @@ def print_error(message: str, hint: str) -> None:
     console.print(f"[bold red]error:[/] {escape(message)}")
     if hint:
         console.print(f"[dim]hint:[/] {escape(hint)}")
+
+
+class StepPrinter:
+    """Steps of a longer story, each on a line once it is done, with a spinner on a terminal before that."""
+
+    def __init__(self, titles: Mapping[str, str], *, silent: bool) -> None:
+        self._titles = titles
+        self._console = _console()
+        self._console.quiet = silent
+        self._status = self._console.status("")
+        self._name = ""
+
+    def begin(self, name: str) -> None:
+        self._name = name
+        self._status.update(f"{self._titles[name]} …")
+
+    def finish(self, text: str, duration_s: float) -> None:
+        number = list(self._titles).index(self._name) + 1
+        head = f"[bold green]✓[/] [bold]{number}. {self._titles[self._name]}[/] [dim]{duration_s:.1f} s[/]"
+        self._console.print(f"{head}\n     {escape(text)}", soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._status.stop()
 
 
 class ClosingMonitor(Monitor, Protocol):

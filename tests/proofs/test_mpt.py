@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from proofs import InvalidLeafError, MalformedProofError, leaf_items, state_root
+from proofs import InvalidLeafError, MalformedProofError, ProofError, leaf_items, leaf_run, state_root, verify_range
 from proofs.hashing import keccak256
 from proofs.rlp import RLP, encode_list, encode_string
 from proofs.schemes import mpt
 from proofs.schemes.mpt import MPT, check_node, check_reference, decode_path
 from tests.model import Tree, hex_prefix, rlp
+from tests.proofs.states import make_world
 
 SCHEME = MPT()
 HASH = bytes(range(32))
@@ -86,6 +87,16 @@ def test_small_tries_of_the_shared_vectors(data: Path) -> None:
     for case in [*vectors["stackTrieEqualsReference"], vectors["sharedPrefix"]]:
         state = {bytes.fromhex(key): bytes.fromhex(value) for key, value in case["leaves"]}
         assert _root(state) == case["root"]
+
+
+def test_a_gap_in_a_small_trie(data: Path) -> None:
+    """Ten numbered leaves, 2 to 7 proven. Fails if the range may come without its 5."""
+    assert "gappedSmallTrie" in json.loads((data / "ethereum" / "vectors.json").read_text())
+    world = make_world("mpt", {number.to_bytes(32): bytes((number,)) for number in range(10)})
+    proof, run = world.prove(2, 8), world.run(2, 8)
+    verify_range(SCHEME, world.root, proof, run)
+    with pytest.raises(ProofError):
+        verify_range(SCHEME, world.root, proof, leaf_run([leaf for leaf in run if leaf[1] != b"\x05"]))
 
 
 def test_hex_prefix_vectors(data: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trie.hexary import HexaryTrie
 
-from proofs import NODE, Frontier, fold, frontier_root, get_scheme, leaf_items, state_root
+from proofs import NODE, Frontier, ProofError, fold, frontier_root, get_scheme, leaf_items, state_root
 from tests.model import MKVSModel, MPTModel
 from tests.proofs.states import KINDS, World, random_world
 
@@ -78,6 +78,29 @@ def test_frontier_is_maximal_and_in_order(name: str, kind: str, rng: random.Rand
             assert len(frontier) <= last - first
             if (first, last) == (0, len(world.leaves)):
                 assert [(item[2], item[3]) for item in frontier] == [(NODE, 0)]
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_wrong_neighbours_never_give_another_root(name: str, kind: str, rng: random.Random) -> None:
+    """A part folded between keys that are not its neighbours joins to the true root or to none. Fails if a subtree that
+    was closed too early is not noticed when the rest arrives.
+    """
+    refused = 0
+    for _ in range(WORLD_COUNT):
+        world = random_world(name, kind, rng)
+        keys = [key for key, _ in world.leaves]
+        for first, last in world.cuts:
+            before = rng.choice([None, *keys[:first]])
+            after = rng.choice([None, *keys[last:]])
+            left, right = leaf_items(world.leaves[:first]), leaf_items(world.leaves[last:])
+            try:
+                part = fold(world.scheme, leaf_items(world.leaves[first:last]), before, after)
+                root = state_root(world.scheme, [*left, *part, *right])
+            except ProofError:
+                refused += 1
+                continue
+            assert root == world.root
+    assert refused
 
 
 @given(st.dictionaries(st.binary(max_size=6), st.binary(min_size=1, max_size=40), max_size=20))

@@ -10,7 +10,7 @@ import pytest
 
 from proofs import RangeProof, VerifiedRange, bound_between, get_kernel, verify_range
 from tests.model import slim_account, slot_value
-from tests.proofs.states import KINDS, State, World, make_world, random_world
+from tests.proofs.states import GENERATORS, KINDS, State, World, make_world, random_world
 
 WORLD_COUNT = 4
 PROOF_BYTES_MAX = 1_000_000
@@ -35,6 +35,20 @@ def test_every_cut_is_provable_and_true(name: str, kind: str, rng: random.Random
             assert verified.root_hash == world.root
             assert verified.scheme == name
             _check_statement(world, verified)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_cuts_of_larger_states(name: str, kind: str, rng: random.Random) -> None:
+    """Some hundred leaves: many small states under one root. Fails for the same breaks, where paths are longer."""
+    state: State = {}
+    for _ in range(60):
+        state |= GENERATORS[name].kinds[kind](rng)
+    world = make_world(name, state)
+    assert len(world.leaves) > 30
+    for first, last in rng.sample(world.cuts, 25):
+        assert world.prove(first, last) == world.honest(first, last)
+        assert tuple(_verify(world, first, last).run) == world.leaves[first:last]
 
 
 def _check_statement(world: World, verified: VerifiedRange) -> None:
