@@ -1,8 +1,9 @@
 """The only switch between the Python reference and the native kernel.
 
-A kernel does one thing: fold a run of leaves, each checked to be legal, to its frontier. Formats, limits, trust and
-joins of frontiers live above it, once. `fold` is the definition and the fallback; the native twin, where it was built,
-answers the same. LEAFMIRROR_KERNEL=native|reference forces one and fails loudly if it is absent.
+A kernel does what costs time for every leaf: read an encoded run, and fold a run of leaves, each checked to be legal,
+to its frontier or to its pieces. Formats, limits, trust and joins of frontiers live above it, once. `LeafRun.decode`,
+`fold` and `cut.pieces` are the definition and the fallback; the native twin, where it was built, answers the same.
+LEAFMIRROR_KERNEL=native|reference forces one and fails loudly if it is absent.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
+from proofs.cut import pieces
 from proofs.errors import ProofError
 from proofs.fold import Frontier, fold, run_items
 from proofs.leafrun import LeafRun
@@ -34,8 +36,12 @@ class KernelUnavailableError(ProofError):
         super().__init__(f"no {name!r} kernel here; set {VARIABLE} to one of: {', '.join(available)}")
 
 
+FoldedPiece = tuple[int, int, int, bytes]
+"""A closed subtree of a run: leaf count, depth, kind, payload (depth to payload as in an `Item`)."""
+
+
 class Kernel(Protocol):
-    """Folds whole runs of leaves. Implementations are thread-safe."""
+    """Works on whole runs of leaves. Implementations are thread-safe."""
 
     @property
     def name(self) -> str: ...
@@ -47,6 +53,24 @@ class Kernel(Protocol):
 
         Raises:
             LeafOrderError, InvalidLeafError: as `fold`.
+        """
+        ...
+
+    def pieces(
+        self, scheme: Scheme, run: LeafRun, leaves_max: int, before: bytes | None = None, after: bytes | None = None
+    ) -> list[FoldedPiece]:
+        """`cut.pieces` of the run, each folded, in key order. Every leaf is checked, and hashed once.
+
+        Raises:
+            LeafOrderError, InvalidLeafError: as `fold`.
+        """
+        ...
+
+    def decode(self, data: bytes, *, leaves_max: int) -> LeafRun:
+        """`LeafRun.decode`.
+
+        Raises:
+            MalformedProofError, LeafOrderError: as `LeafRun.decode`.
         """
         ...
 
@@ -62,6 +86,21 @@ class ReferenceKernel:
         for key, value in run:
             scheme.check_leaf(key, value)
         return fold(scheme, run_items(run.keys, run.values), before, after)
+
+    def pieces(
+        self, scheme: Scheme, run: LeafRun, leaves_max: int, before: bytes | None = None, after: bytes | None = None
+    ) -> list[FoldedPiece]:
+        found = []
+        for start, size, _ in pieces(scheme.path, run.keys, leaves_max, before, after):
+            end = start + size
+            left = run.keys[start - 1] if start else before
+            right = run.keys[end] if end < len(run) else after
+            ((_, payload, kind, depth),) = self.frontier(scheme, run[start:end], left, right)
+            found.append((size, depth, kind, payload))
+        return found
+
+    def decode(self, data: bytes, *, leaves_max: int) -> LeafRun:
+        return LeafRun.decode(data, leaves_max=leaves_max)
 
 
 class NativeKernel:
@@ -84,7 +123,32 @@ class NativeKernel:
             return tuple(_native.frontier(scheme.name, run.encode(), before, after))
         except ValueError as refusal:
             self._reference.frontier(scheme, run, before, after)
-            raise AssertionError(f"the native kernel refused what the reference accepts: {refusal}") from refusal
+            raise _contradiction(refusal) from refusal
+
+    def pieces(
+        self, scheme: Scheme, run: LeafRun, leaves_max: int, before: bytes | None = None, after: bytes | None = None
+    ) -> list[FoldedPiece]:
+        if scheme.name not in _NATIVE_SCHEMES:
+            return self._reference.pieces(scheme, run, leaves_max, before, after)
+        try:
+            return _native.split(scheme.name, run.encode(), leaves_max, before, after)
+        except ValueError as refusal:
+            self._reference.pieces(scheme, run, leaves_max, before, after)
+            raise _contradiction(refusal) from refusal
+
+    def decode(self, data: bytes, *, leaves_max: int) -> LeafRun:
+        if int.from_bytes(data[:4], "little") > leaves_max:
+            return self._reference.decode(data, leaves_max=leaves_max)
+        try:
+            keys, values = _native.decode(data)
+        except ValueError as refusal:
+            self._reference.decode(data, leaves_max=leaves_max)
+            raise _contradiction(refusal) from refusal
+        return LeafRun(keys, values, encoded=data)
+
+
+def _contradiction(refusal: ValueError) -> AssertionError:
+    return AssertionError(f"the native kernel refused what the reference accepts: {refusal}")
 
 
 _KERNELS: dict[str, Kernel] = {"reference": ReferenceKernel()}

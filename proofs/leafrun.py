@@ -28,10 +28,11 @@ class LeafRun:
 
     __slots__ = ("_encoded", "keys", "values")
 
-    def __init__(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+    def __init__(self, keys: Sequence[bytes], values: Sequence[bytes], *, encoded: bytes | None = None) -> None:
+        """`encoded`: what `encode` would give, where it is at hand."""
         self.keys = keys
         self.values = values
-        self._encoded: bytes | None = None
+        self._encoded = encoded
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -80,9 +81,7 @@ class LeafRun:
         if not all(map(lt, keys, keys[1:])):
             key, previous = next((b, a) for a, b in pairwise(keys) if a >= b)
             raise LeafOrderError(key, previous)
-        run = cls(keys, [data[a:b] for a, b in pairwise(value_ends)])
-        run._encoded = data
-        return run
+        return cls(keys, [data[a:b] for a, b in pairwise(value_ends)], encoded=data)
 
 
 def leaf_run(leaves: Sequence[tuple[bytes, bytes]]) -> LeafRun:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from proofs import Kernel, LeafRun, RangeProof, Scheme, VerifiedRange, verify_range
+from proofs import Kernel, LeafRun, RangeProof, Scheme, VerifiedRange, get_kernel, verify_range
 from proofs.errors import IncompleteRangeError, InvalidLeafError, MalformedProofError
 from proofs.hashing import keccak256
 from sync.compression import LEVEL_DEFAULT, compress, decompress
@@ -85,7 +85,7 @@ def decode_leaf_chunk(untrusted: bytes, entry: LeafEntry, *, limits: Limits) -> 
     _check_digest("run", entry.run_digest, run)
     proof = decompress(rest[0], rest[1:], size=entry.proof_size)
     _check_digest("proof", entry.proof_digest, proof)
-    leaves = LeafRun.decode(run, leaves_max=entry.leaf_count)
+    leaves = get_kernel().decode(run, leaves_max=entry.leaf_count)
     if len(leaves) != entry.leaf_count:
         raise MalformedProofError(f"a run of {len(leaves)} leaves, announced are {entry.leaf_count}")
     return LeafChunk(leaves, RangeProof.decode(proof, size_max=limits.proof_bytes_max))

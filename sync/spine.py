@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import shutil
 import struct
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from proofs import NODE, VALUE, Item, Kernel, LeafRun, MalformedProofError, Scheme, cbor
-from proofs.path import Path
 from sync.errors import FormatError, UnsupportedFormatError
 from sync.limits import Limits
 
@@ -61,49 +59,7 @@ def split_run(
     Raises:
         InvalidLeafError: as `fold`.
     """
-    found = []
-    for start, end in closed_parts(scheme.path, run.keys, PIECE_LEAVES, before, after):
-        left = run.keys[start - 1] if start else before
-        right = run.keys[end] if end < len(run) else after
-        ((_, payload, kind, depth),) = kernel.frontier(scheme, run[start:end], left, right)
-        found.append(SpinePiece(end - start, depth, kind, payload))
-    return found
-
-
-def closed_parts(
-    path: Path, keys: Sequence[bytes], leaves_max: int, before: bytes | None, after: bytes | None
-) -> Iterator[tuple[int, int]]:
-    """Index ranges of the pieces that `proofs.cut.pieces` names, found by bisection.
-
-    A part is all keys below one position of `depth` digits. If it is small and holds neither neighbour, it is a piece.
-    Else it falls apart at the branch where its keys, or its keys and a neighbour, first part; each child's keys
-    end where the next slot's position begins. So the work grows with the number of pieces, not of leaves.
-    """
-    parts = [(0, len(keys), 0)] if keys else []
-    while parts:
-        start, end, depth = parts.pop()
-        first, last = keys[start], keys[end - 1]
-        branch = path.parting(first, last) if end - start > 1 else path.digits(first)
-        is_open = False
-        for neighbour, key in ((before, first), (after, last)):
-            if neighbour is not None and (shared := path.parting(neighbour, key)) >= depth:
-                branch = min(branch, shared)
-                is_open = True
-        if not is_open and end - start <= leaves_max:
-            yield start, end
-            continue
-        if path.digits(first) == branch:
-            yield start, start + 1
-            start += 1
-        children = []
-        while start < end:
-            slot = path.digit(keys[start], branch)
-            behind = end
-            if slot + 1 < path.radix(branch):
-                behind = bisect_left(keys, path.child(keys[start], branch, slot + 1), start, end)
-            children.append((start, behind, branch + 1))
-            start = behind
-        parts += reversed(children)
+    return [SpinePiece(*piece) for piece in kernel.pieces(scheme, run, PIECE_LEAVES, before, after)]
 
 
 def piece_items(spine_pieces: Sequence[SpinePiece], keys: Sequence[bytes]) -> list[Item]:
@@ -144,7 +100,7 @@ def decode_section(untrusted: bytes, leaf_count: int, *, limits: Limits) -> tupl
 class SpineWriter:
     """Collects sections in key order in a file of its own; `finish` puts the index in front of them."""
 
-    def __init__(self, directory: FilePath) -> None:
+    def __init__(self, directory: Path) -> None:
         self._sections = directory / "spine-sections"
         self._path = directory / "spine"
         self._file = self._sections.open("wb")
@@ -154,7 +110,7 @@ class SpineWriter:
         self._file.write(section)
         self._ends.append(self._ends[-1] + len(section))
 
-    def finish(self) -> FilePath:
+    def finish(self) -> Path:
         """The finished file. Call it once, after the last section."""
         self._file.close()
         first = HEADER.size + OFFSET.size * len(self._ends)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proofs import NODE, VALUE, Item, LeafRun, cbor, fold, get_kernel, get_scheme, leaf_run
-from proofs.cut import pieces
 from sync.errors import FormatError, UnsupportedFormatError
 from sync.limits import Limits
 from sync.spine import (
@@ -19,13 +17,11 @@ from sync.spine import (
     SpinePiece,
     SpineReader,
     SpineWriter,
-    closed_parts,
     decode_section,
     encode_section,
     piece_items,
     split_run,
 )
-from tests.proofs.states import KINDS, random_world
 from tests.sync.states import SCHEMES, state_of
 
 LIMITS = Limits()
@@ -50,23 +46,6 @@ def test_pieces_are_small_and_fold_to_the_frontier_of_their_run(name: str) -> No
         assert max(piece.leaf_count for piece in pieces) <= PIECE_LEAVES
         folded = fold(scheme, piece_items(pieces, run.keys), before, after)
         assert positions(name, folded) == positions(name, kernel.frontier(scheme, run, before, after))
-
-
-@pytest.mark.parametrize("leaves_max", [1, 2, 3, 512])
-@pytest.mark.parametrize(("name", "kind"), KINDS)
-def test_bisection_finds_what_the_walk_over_all_keys_finds(
-    name: str, kind: str, leaves_max: int, rng: random.Random
-) -> None:
-    """Fails when a neighbour's branch is overlooked, or a value at a branch is taken for a child."""
-    path = get_scheme(name).path
-    for _ in range(8):
-        keys = [key for key, _ in random_world(name, kind, rng).leaves]
-        for first in range(len(keys)):
-            last = rng.randint(first + 1, len(keys))
-            before, after = (keys[first - 1] if first else None), (keys[last] if last < len(keys) else None)
-            walked = pieces(path, keys[first:last], leaves_max, before, after)
-            expected = [(piece.start, piece.start + piece.size) for piece in walked]
-            assert list(closed_parts(path, keys[first:last], leaves_max, before, after)) == expected
 
 
 PIECES = st.lists(

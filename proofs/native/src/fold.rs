@@ -45,17 +45,19 @@ impl Payload<'_> {
 }
 
 /// Kinds of items, numbered as in `proofs/fold.py`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Node = 1,
     Value = 2,
 }
 
+/// A closed subtree: `leaves` of the run's, the last of which has `key`.
 pub struct Item<'a> {
     pub key: &'a [u8],
     pub payload: Payload<'a>,
     pub kind: Kind,
     pub depth: usize,
+    pub leaves: usize,
 }
 
 /// A scheme's encodings: the methods of `proofs.scheme.Scheme` that a fold of leaves needs.
@@ -64,7 +66,7 @@ pub trait Scheme<const RADIX: usize> {
 
     fn check_leaf(&self, key: &[u8], value: &[u8]) -> Result<(), Refused>;
     fn leaf(&mut self, key: &[u8], value: &[u8], depth: usize) -> Result<Reference, Refused>;
-    fn value<'a>(&mut self, key: &[u8], value: &'a [u8]) -> Payload<'a>;
+    fn value<'a>(&mut self, key: &[u8], value: &'a [u8]) -> Result<Payload<'a>, Refused>;
     fn branch(
         &mut self,
         slots: &[Option<Reference>; RADIX],
@@ -75,47 +77,31 @@ pub trait Scheme<const RADIX: usize> {
     ) -> Result<Reference, Refused>;
 }
 
+/// A branch that may still get children. What it holds so far are the items from `position` on.
 struct Branch<'a, const RADIX: usize> {
     depth: isize,
     slots: [Option<Reference>; RADIX],
-    keys: [&'a [u8]; RADIX],
-    value: Option<(&'a [u8], Payload<'a>)>,
-}
-
-impl<'a, const RADIX: usize> Branch<'a, RADIX> {
-    fn new(depth: isize) -> Self {
-        Branch { depth, slots: [None; RADIX], keys: [&[]; RADIX], value: None }
-    }
-
-    fn spill(&self, out: &mut Vec<Item<'a>>) {
-        if let Some((key, payload)) = self.value {
-            out.push(Item { key, payload, kind: Kind::Value, depth: 0 });
-        }
-        for (key, slot) in self.keys.iter().zip(&self.slots) {
-            if let Some(reference) = slot {
-                out.push(Item {
-                    key,
-                    payload: Payload::Reference(*reference),
-                    kind: Kind::Node,
-                    depth: (self.depth + 1) as usize,
-                });
-            }
-        }
-    }
+    value: Option<Payload<'a>>,
+    first: usize,
+    position: usize,
 }
 
 const OUTSIDE: isize = -1;
 
-/// Hashes what lies wholly inside and returns the maximal closed subtrees in key order.
+/// The maximal closed subtrees of at most `leaves_max` leaves, in key order; a leaf by itself is always one.
+///
+/// With no limit that is `proofs.fold.fold`, with one it is `proofs.cut.pieces` and their references: the same walk,
+/// in which a completed branch replaces its children in the answer if it is small enough.
 pub fn fold<'a, const RADIX: usize, S: Scheme<RADIX>>(
     scheme: &mut S,
     run: &LeafRun<'a>,
     before: Option<&[u8]>,
     after: Option<&[u8]>,
+    leaves_max: usize,
 ) -> Result<Vec<Item<'a>>, Refused> {
     let mut out = Vec::new();
     let count = run.len();
-    if count == 0 {
+    if run.is_empty() {
         return Ok(out);
     }
     if before.is_some_and(|key| key >= run.key(0)) || after.is_some_and(|key| key <= run.key(count - 1)) {
@@ -130,62 +116,55 @@ pub fn fold<'a, const RADIX: usize, S: Scheme<RADIX>>(
         let following = if index + 1 < count { Some(run.key(index + 1)) } else { after };
         let below = following.map_or(OUTSIDE, |other| S::Path::parting(key, other) as isize);
         let parent = above.max(below);
+        reach(&mut stack, parent, index, out.len());
         if parent == S::Path::digits(key) as isize {
-            let payload = scheme.value(key, value);
-            reach(&mut stack, parent).value = Some((key, payload));
+            let payload = scheme.value(key, value)?;
+            out.push(Item { key, payload, kind: Kind::Value, depth: 0, leaves: 1 });
+            if let Some(branch) = stack.last_mut() {
+                branch.value = Some(payload);
+            }
         } else {
             let reference = scheme.leaf(key, value, (parent + 1) as usize)?;
-            if parent == OUTSIDE {
-                return Ok(vec![whole(key, reference)]);
-            }
-            hang::<RADIX, S>(&mut stack, parent, key, reference);
+            out.push(node(key, reference, parent, 1));
+            hang::<RADIX, S>(&mut stack, key, reference);
         }
         while let Some(branch) = stack.pop_if(|branch| branch.depth > below) {
             if branch.depth <= left {
-                branch.spill(&mut out);
                 continue;
             }
             let parent = stack.last().map_or(OUTSIDE, |top| top.depth).max(below).max(left);
-            let payload = branch.value.map(|(_, payload)| payload);
-            let (start, depth) = ((parent + 1) as usize, branch.depth as usize);
-            let reference = scheme.branch(&branch.slots, payload, key, start, depth)?;
-            if parent == OUTSIDE {
-                return Ok(vec![whole(key, reference)]);
+            reach(&mut stack, parent, branch.first, branch.position);
+            // Where this one is too large, so is every branch above it: nobody will ask for its reference.
+            let leaves = index + 1 - branch.first;
+            if leaves <= leaves_max {
+                let (start, depth) = ((parent + 1) as usize, branch.depth as usize);
+                let reference = scheme.branch(&branch.slots, branch.value, key, start, depth)?;
+                out.truncate(branch.position);
+                out.push(node(key, reference, parent, leaves));
+                hang::<RADIX, S>(&mut stack, key, reference);
             }
-            hang::<RADIX, S>(&mut stack, parent, key, reference);
         }
         left = left.min(below);
         above = below;
     }
-    for branch in &stack {
-        branch.spill(&mut out);
-    }
     Ok(out)
 }
 
-fn whole<'a>(key: &'a [u8], reference: Reference) -> Item<'a> {
-    Item { key, payload: Payload::Reference(reference), kind: Kind::Node, depth: 0 }
+fn node<'a>(key: &'a [u8], reference: Reference, parent: isize, leaves: usize) -> Item<'a> {
+    let (payload, depth) = (Payload::Reference(reference), (parent + 1) as usize);
+    Item { key, payload, kind: Kind::Node, depth, leaves }
 }
 
-/// The open branch at `depth`, pushed if the stack does not reach it yet.
-fn reach<'s, 'a, const RADIX: usize>(
-    stack: &'s mut Vec<Branch<'a, RADIX>>,
-    depth: isize,
-) -> &'s mut Branch<'a, RADIX> {
-    if stack.last().is_none_or(|top| top.depth < depth) {
-        stack.push(Branch::new(depth));
+/// Makes the branch at `depth` the top of the stack. The root has no parent: OUTSIDE is not a branch.
+fn reach<const RADIX: usize>(stack: &mut Vec<Branch<'_, RADIX>>, depth: isize, first: usize, position: usize) {
+    if depth > stack.last().map_or(OUTSIDE, |top| top.depth) {
+        stack.push(Branch { depth, slots: [None; RADIX], value: None, first, position });
     }
-    stack.last_mut().expect("a branch was just pushed")
 }
 
-fn hang<'a, const RADIX: usize, S: Scheme<RADIX>>(
-    stack: &mut Vec<Branch<'a, RADIX>>,
-    depth: isize,
-    key: &'a [u8],
-    reference: Reference,
-) {
-    let slot = S::Path::digit(key, depth as usize);
-    let branch = reach(stack, depth);
-    branch.slots[slot] = Some(reference);
-    branch.keys[slot] = key;
+/// Puts a child of the branch on top into its slot.
+fn hang<const RADIX: usize, S: Scheme<RADIX>>(stack: &mut [Branch<'_, RADIX>], key: &[u8], reference: Reference) {
+    if let Some(branch) = stack.last_mut() {
+        branch.slots[S::Path::digit(key, branch.depth as usize)] = Some(reference);
+    }
 }

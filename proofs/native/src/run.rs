@@ -34,6 +34,10 @@ impl<'a> LeafRun<'a> {
         self.key_ends.len()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.key_ends.is_empty()
+    }
+
     pub fn key(&self, index: usize) -> &'a [u8] {
         let start = if index == 0 { 4 + 8 * self.len() } else { self.key_ends[index - 1] };
         &self.data[start..self.key_ends[index]]

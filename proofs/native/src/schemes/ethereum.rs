@@ -112,8 +112,8 @@ impl Scheme<16> for Ethereum {
         Ok(self.nodes.leaf(&key[ACCOUNT_SIZE..], value, depth - STORAGE_DEPTH))
     }
 
-    fn value<'a>(&mut self, _key: &[u8], value: &'a [u8]) -> Payload<'a> {
-        Payload::Value(value)
+    fn value<'a>(&mut self, _key: &[u8], value: &'a [u8]) -> Result<Payload<'a>, Refused> {
+        Ok(Payload::Value(value))
     }
 
     fn branch(

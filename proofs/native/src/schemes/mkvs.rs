@@ -71,8 +71,8 @@ impl Scheme<2> for Mkvs {
         Ok(self.hash_leaf(key, value))
     }
 
-    fn value<'a>(&mut self, key: &[u8], value: &'a [u8]) -> Payload<'a> {
-        Payload::Reference(self.hash_leaf(key, value))
+    fn value<'a>(&mut self, key: &[u8], value: &'a [u8]) -> Result<Payload<'a>, Refused> {
+        Ok(Payload::Reference(self.hash_leaf(key, value)))
     }
 
     fn branch(

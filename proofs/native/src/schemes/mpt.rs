@@ -52,11 +52,7 @@ impl Nodes {
     }
 
     fn reference(&self) -> Reference {
-        if self.buffer.len() < 32 {
-            Reference::inline(&self.buffer)
-        } else {
-            Reference::hash(keccak256(&self.buffer))
-        }
+        if self.buffer.len() < 32 { Reference::inline(&self.buffer) } else { Reference::hash(keccak256(&self.buffer)) }
     }
 
     fn put_slot(&mut self, slot: &Option<Reference>) {
@@ -83,7 +79,7 @@ impl Nodes {
         } else {
             self.path.push(flag);
         }
-        if at % 2 == 0 {
+        if at.is_multiple_of(2) {
             self.path.extend_from_slice(&key[at / 2..end / 2]);
         } else {
             self.path.extend((at..end).step_by(2).map(|index| nibble(index) << 4 | nibble(index + 1)));
@@ -118,8 +114,8 @@ impl Scheme<16> for Mpt {
         Ok(self.nodes.leaf(key, value, depth))
     }
 
-    fn value<'a>(&mut self, _key: &[u8], value: &'a [u8]) -> Payload<'a> {
-        Payload::Value(value)
+    fn value<'a>(&mut self, _key: &[u8], value: &'a [u8]) -> Result<Payload<'a>, Refused> {
+        Ok(Payload::Value(value))
     }
 
     fn branch(

@@ -1,0 +1,88 @@
+//! What Python sees: encoded runs and neighbours in, closed subtrees out. The interpreter's lock is given up while
+//! leaves are hashed.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::run::LeafRun;
+use crate::{Refused, schemes};
+
+/// A frontier item: key, payload, kind, depth.
+type PyItem = (Py<PyBytes>, Py<PyBytes>, u8, usize);
+/// A piece of a run: leaf count, depth, kind, payload.
+type PyPiece = (usize, usize, u8, Py<PyBytes>);
+/// Keys and values.
+type Columns = (Py<PyList>, Py<PyList>);
+
+fn refused(reason: Refused) -> PyErr {
+    PyValueError::new_err(reason.0)
+}
+
+/// The frontier of an encoded leaf run between its neighbours, as `proofs.fold.fold` gives it.
+///
+/// Raises ValueError for an unknown scheme, a malformed run, or leaves that the scheme refuses.
+#[pyfunction]
+#[pyo3(signature = (scheme, run, before=None, after=None))]
+fn frontier(
+    py: Python<'_>,
+    scheme: &str,
+    run: &[u8],
+    before: Option<&[u8]>,
+    after: Option<&[u8]>,
+) -> PyResult<Vec<PyItem>> {
+    let items = py.detach(|| schemes::fold_run(scheme, run, before, after, usize::MAX)).map_err(refused)?;
+    let item = |item: &crate::fold::Item<'_>| {
+        let payload = PyBytes::new(py, item.payload.bytes()).unbind();
+        (PyBytes::new(py, item.key).unbind(), payload, item.kind as u8, item.depth)
+    };
+    Ok(items.iter().map(item).collect())
+}
+
+/// The maximal closed subtrees of at most `leaves_max` leaves of an encoded run, in key order.
+///
+/// Raises ValueError as `frontier`.
+#[pyfunction]
+#[pyo3(signature = (scheme, run, leaves_max, before=None, after=None))]
+fn split(
+    py: Python<'_>,
+    scheme: &str,
+    run: &[u8],
+    leaves_max: usize,
+    before: Option<&[u8]>,
+    after: Option<&[u8]>,
+) -> PyResult<Vec<PyPiece>> {
+    let items = py.detach(|| schemes::fold_run(scheme, run, before, after, leaves_max)).map_err(refused)?;
+    let piece = |item: &crate::fold::Item<'_>| {
+        let payload = PyBytes::new(py, item.payload.bytes()).unbind();
+        (item.leaves, item.depth, item.kind as u8, payload)
+    };
+    Ok(items.iter().map(piece).collect())
+}
+
+/// Keys and values of an encoded run, as two lists.
+///
+/// Raises ValueError for a malformed run or keys that do not ascend.
+#[pyfunction]
+fn decode(py: Python<'_>, run: &[u8]) -> PyResult<Columns> {
+    let run = py.detach(|| LeafRun::decode(run)).map_err(refused)?;
+    let keys = PyList::new(py, (0..run.len()).map(|index| PyBytes::new(py, run.key(index))))?;
+    let values = PyList::new(py, (0..run.len()).map(|index| PyBytes::new(py, run.value(index))))?;
+    Ok((keys.unbind(), values.unbind()))
+}
+
+/// Names of the schemes that this kernel folds.
+#[pyfunction]
+fn schemes_known() -> Vec<&'static str> {
+    schemes::NAMES.to_vec()
+}
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(frontier, module)?)?;
+    module.add_function(wrap_pyfunction!(split, module)?)?;
+    module.add_function(wrap_pyfunction!(decode, module)?)?;
+    module.add_function(wrap_pyfunction!(schemes_known, module)?)?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    Ok(())
+}

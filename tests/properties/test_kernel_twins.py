@@ -1,0 +1,139 @@
+"""Twin kernels: on any state, between any neighbours, the native kernel answers what the reference answers.
+
+The Rust crate has tests of its own against a model of its own (scripts/kernel); these hold it to the definition.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proofs import LeafRun, ProofError, fold, get_kernel, get_scheme, leaf_run
+from proofs.fold import NODE, Frontier
+from proofs.kernel import NativeKernel, ReferenceKernel
+from tests.proofs.states import KINDS, kernel_names, random_world
+
+pytestmark = pytest.mark.skipif("native" not in kernel_names(), reason="the native kernel was not built here")
+
+NATIVE, REFERENCE = NativeKernel(), ReferenceKernel()
+
+
+def outcome(answer: Callable[[], object]) -> object:
+    """What came out, a refusal as its class and words."""
+    try:
+        return answer()
+    except ProofError as refusal:
+        return type(refusal), str(refusal)
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_every_range_has_the_same_frontier_and_pieces(name: str, kind: str, rng: random.Random) -> None:
+    """Fails if the Rust walk differs in anything: a neighbour, a value slot, a depth, a limit."""
+    scheme = get_scheme(name)
+    for _ in range(12):
+        leaves = random_world(name, kind, rng).leaves
+        for first in range(len(leaves)):
+            last = rng.randint(first + 1, len(leaves))
+            before = leaves[first - 1][0] if first else None
+            after = leaves[last][0] if last < len(leaves) else None
+            run = leaf_run(leaves[first:last])
+            expected = outcome(lambda: REFERENCE.frontier(scheme, run, before, after))  # noqa: B023
+            assert outcome(lambda: NATIVE.frontier(scheme, run, before, after)) == expected  # noqa: B023
+            for limit in (1, 2, 3, 512):
+                parts = outcome(lambda: REFERENCE.pieces(scheme, run, limit, before, after))  # noqa: B023
+                assert outcome(lambda: NATIVE.pieces(scheme, run, limit, before, after)) == parts  # noqa: B023
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_keys_far_outside_serve_as_neighbours(name: str, kind: str, rng: random.Random) -> None:
+    """Fails if a neighbour is looked at beyond the digits that it shares."""
+    scheme = get_scheme(name)
+    for _ in range(12):
+        run = leaf_run(random_world(name, kind, rng).leaves)
+        outside = sorted(rng.randbytes(rng.randint(0, 70)) for _ in range(2))
+        for before, after in ((outside[0], None), (None, outside[1]), (outside[0], outside[1]), (b"", b"\xff" * 70)):
+            expected = outcome(lambda: REFERENCE.frontier(scheme, run, before, after))  # noqa: B023
+            assert outcome(lambda: NATIVE.frontier(scheme, run, before, after)) == expected  # noqa: B023
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_damaged_leaves_are_refused_alike(name: str, kind: str, rng: random.Random) -> None:
+    """Fails if one kernel checks a leaf less strictly, or other words than the reference's reach the caller."""
+    scheme = get_scheme(name)
+    for _ in range(40):
+        leaves = dict(random_world(name, kind, rng).leaves)
+        key = rng.choice(list(leaves))
+        match rng.randrange(4):
+            case 0:
+                del leaves[key]
+            case 1:
+                leaves[key] = rng.randbytes(rng.choice((0, 1, 40, 120)))
+            case 2:
+                leaves[key[: rng.randrange(len(key) + 1)]] = leaves[key]
+            case _:
+                value = bytearray(leaves[key] or b"\0")
+                value[rng.randrange(len(value))] ^= 1 << rng.randrange(8)
+                leaves[key] = bytes(value)
+        run = leaf_run(sorted(leaves.items()))
+        expected = outcome(lambda: REFERENCE.frontier(scheme, run))  # noqa: B023
+        assert outcome(lambda: NATIVE.frontier(scheme, run)) == expected  # noqa: B023
+
+
+@given(st.lists(st.tuples(st.binary(max_size=6), st.binary(max_size=6)), unique_by=lambda leaf: leaf[0]))
+def test_runs_are_read_alike(leaves: list[tuple[bytes, bytes]]) -> None:
+    """Fails if a column is cut in the wrong place."""
+    data = leaf_run(sorted(leaves)).encode()
+    read = NATIVE.decode(data, leaves_max=len(leaves))
+    assert (list(read.keys), list(read.values)) == ([key for key, _ in sorted(leaves)], [v for _, v in sorted(leaves)])
+    assert read.encode() is data
+    assert read == REFERENCE.decode(data, leaves_max=len(leaves))
+
+
+@given(
+    st.lists(st.tuples(st.binary(max_size=3), st.binary(max_size=3)), max_size=4),
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=3),
+    st.integers(-60, 3),
+)
+def test_hostile_runs_are_judged_alike(
+    leaves: list[tuple[bytes, bytes]], writes: list[tuple[int, int]], tail: int
+) -> None:
+    """Fails if damaged bytes are read by one and refused by the other, or refused in other words."""
+    data = bytearray(leaf_run(leaves).encode())
+    for at, byte in writes:
+        if at < len(data):
+            data[at] = byte
+    damaged = bytes(data[: len(data) + tail] if tail < 0 else data + bytes(tail))
+    expected = outcome(lambda: REFERENCE.decode(damaged, leaves_max=9).encode())
+    assert outcome(lambda: NATIVE.decode(damaged, leaves_max=9).encode()) == expected
+
+
+def test_the_deepest_trie_of_all_folds_in_both() -> None:
+    """Fails if either recurses, or keeps more than one branch a level: 2,000 nested keys, then 65,528 bits of label."""
+    scheme = get_scheme("mkvs")
+    nested = LeafRun([b"\xa5" * size for size in range(0, 8192, 4)], [b"v"] * 2048)
+    lonely = LeafRun([b"\xff" * 8190 + b"\xfe", b"\xff" * 8191], [b"", b"v"])
+    for run in (nested, lonely):
+        assert NATIVE.frontier(scheme, run) == REFERENCE.frontier(scheme, run)
+
+
+@pytest.mark.parametrize("name", ["mkvs", "mpt"])
+def test_frontiers_of_parts_join_across_kernels(name: str, rng: random.Random) -> None:
+    """Fails if a frontier of one kernel cannot be continued by the other: they meet in every restore."""
+    scheme = get_scheme(name)
+    for _ in range(20):
+        leaves = random_world(name, "uniform", rng).leaves
+        cuts = sorted({0, len(leaves), rng.randint(0, len(leaves)), rng.randint(0, len(leaves))})
+        joined: Frontier = ()
+        for index, (first, last) in enumerate(pairwise(cuts)):
+            before = leaves[first - 1][0] if first else None
+            after = leaves[last][0] if last < len(leaves) else None
+            kernel = get_kernel(("native", "reference")[index % 2])
+            joined += kernel.frontier(scheme, leaf_run(leaves[first:last]), before, after)
+        (whole,) = fold(scheme, joined)
+        assert whole[2] == NODE
+        assert fold(scheme, joined) == REFERENCE.frontier(scheme, leaf_run(leaves))
