@@ -8,7 +8,10 @@ is believed; a manifest is a list of claims that its givers answer for:
 * the announced bytes, and their proof does not hold        everyone who gave the *manifest* lied
 * every announced code chunk, and code is still missing     everyone who gave the manifest lied
 
-Verified ranges count by their bounds and not by their chunk, so they stay valid under every other manifest.
+Verified ranges count by their bounds and not by their chunk, so they stay valid under every other manifest. Where the
+root is a sum, no chunk is verified alone: chunks are staged as one manifest announces them, and if they do not add up,
+it is set aside and chunks that another one disputes are replaced. Only when the other one's total is right, and so
+proves the dispute, does everyone who gave the first answer for it.
 
 Ordering rules: one state and one transition table (`_NEXT`). `next_request` hands out a request; exactly one of
 `accept`, `failed` and `cancelled` ends it, and each VerifiedChunk that `accept` returns goes to `stored` once it is
@@ -22,7 +25,6 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from proofs import Kernel, get_kernel
-from sync.coverage import Coverage, KeyRange
 from sync.errors import (
     InvalidManifestError,
     NoPeersLeftError,
@@ -32,6 +34,7 @@ from sync.errors import (
 )
 from sync.events import ChunkStored, Event, ManifestChosen, ManifestDropped, PeerFaulted, RestoreState, StateChanged
 from sync.flights import Flights, may_join
+from sync.held import HeldRange, held_ranges, range_of
 from sync.judge import ForgedChunkError, ForgedManifestError, Judge, Judged, VerifiedChunk
 from sync.limits import Limits
 from sync.manifest import MANIFEST_FORMAT, LeafEntry, Manifest
@@ -57,6 +60,7 @@ _NEXT: Final[dict[RestoreState, set[RestoreState]]] = {
     RestoreState.COMPLETE: set(),
     RestoreState.FAILED: set(),
 }
+_TOTAL_WRONG: Final = "its chunks do not add up to the root"
 _FETCHING: Final = (RestoreState.LEAVES, RestoreState.CODE)
 _ASKING: Final = (RestoreState.DISCOVERING, *_FETCHING)
 
@@ -73,10 +77,10 @@ class RestoreSession:
         peers: PeerBook,
         limits: Limits,
         *,
-        held: Iterable[KeyRange] = (),
+        held: Iterable[HeldRange] = (),
         kernel: Kernel | None = None,
     ) -> None:
-        """`held`: ranges that an earlier session verified against this very root and made durable.
+        """`held`: ranges that an earlier session for this very root made durable.
 
         Raises:
             UnknownSchemeError
@@ -90,7 +94,8 @@ class RestoreSession:
         self._offers = Offers()
         self._listed: set[str] = set()
         self._work: Work | None = None
-        self._held = Coverage(held)
+        self._held = held_ranges(root.scheme, held)
+        self._set_aside: list[Offer] = []
         self._flights = Flights(limits)
         self._folded = False
         self._code: frozenset[bytes] = frozenset()
@@ -169,13 +174,14 @@ class RestoreSession:
         request = chunk.request
         self._flights.end_storing(request)
         if isinstance(request.entry, LeafEntry):
-            self._held.add(request.entry.start, request.end)
+            self._held.add(range_of(request.entry, request.end))
         else:
             self._code_missing.difference_update(chunk.run.keys)
         work = self._work_of(request)
         if work is not None:
             work.finish(request.index)
         self._events.append(ChunkStored(request.peer, request.index, len(chunk.run), request.entry.run_size))
+        self._choose(now)
         self._advance(now)
 
     def failed(self, request: Request, error: PeerError, now: float, *, received: int = 0) -> None:
@@ -212,8 +218,10 @@ class RestoreSession:
 
     def folded(
         self, computed_root: bytes, now: float, *, code: Collection[bytes], code_missing: Collection[bytes]
-    ) -> None:
+    ) -> bool:
         """The database's own leaves fold to `computed_root` and name `code` (hashes), of which some are missing.
+
+        False: they are not the root's, and some of them are to be replaced before the next fold.
 
         Raises:
             RestoreMismatchError: the fold is not the trusted root. The state is FAILED.
@@ -221,15 +229,21 @@ class RestoreSession:
         """
         if self.state is not RestoreState.FOLDING:
             raise RuntimeError(f"nothing to fold while {self.state}")
+        if computed_root != self.root.hash and self._work is not None and not self._held.counts_alone:
+            self._doubt(self._work.offer, now)
+            return False
         if computed_root != self.root.hash:
             self._go(RestoreState.FAILED)
             raise RestoreMismatchError(expected=self.root.hash, computed=computed_root)
+        for offer in self._set_aside:
+            self._convict(offer, _TOTAL_WRONG, now)
         self._folded = True
         self._code = frozenset(code)
         self._code_missing = set(code_missing)
         self._go(RestoreState.DISCOVERING if self._code_missing else RestoreState.COMPLETE)
         self._work = None
         self._choose(now)
+        return True
 
     def take_events(self) -> list[Event]:
         """What happened since the last call, in order."""
@@ -281,7 +295,7 @@ class RestoreSession:
     def _is_covered(self, work: Work, index: int) -> bool:
         """Whether the leaves of this chunk are held already, by whatever manifest they came."""
         entry = work.entries[index]
-        return isinstance(entry, LeafEntry) and self._held.covers(entry.start, work.end(index))
+        return isinstance(entry, LeafEntry) and self._held.covers(range_of(entry, work.end(index)))
 
     # Accepting
 
@@ -304,11 +318,14 @@ class RestoreSession:
         offer = self._offers.best(self.peers.alive())
         if offer is None or self.state is not RestoreState.DISCOVERING:
             return
+        if not self._held.counts_alone and self._flights.is_any_storing:
+            return  # What is on its way to the disk may displace what this manifest would count on.
         work = self._work = Work(offer)
-        if self._held.whole:
+        if self._folded:
             work.add(work.code_chunks_of(self._code_missing))
             self._go(RestoreState.CODE)
         else:
+            self._held.begin(work.leaf_ranges())
             work.add(index for index in work.leaf_chunks() if not self._is_covered(work, index))
             self._go(RestoreState.LEAVES)
         self._events.append(ManifestChosen(offer.digest, tuple(offer.givers), work.waiting, work.waiting_bytes))
@@ -328,9 +345,10 @@ class RestoreSession:
             return False
         if self._flights.is_storing(request):
             return True
-        if isinstance(request.entry, LeafEntry):
-            return self._held.covers(request.entry.start, request.end)
         work = self._work_of(request)
+        if isinstance(request.entry, LeafEntry):
+            stale = work is None and not self._held.counts_alone
+            return stale or self._held.covers(range_of(request.entry, request.end))
         return work is None or work.is_finished(request.index)
 
     def _work_of(self, request: ChunkRequest) -> Work | None:
@@ -353,6 +371,14 @@ class RestoreSession:
         """Leave a manifest that nobody serves any more."""
         if self._work is not None and self.state in _FETCHING and not self._work.served(self.peers.alive()):
             self._drop(self._work.offer, "no peer serves all of it any more", now)
+
+    def _doubt(self, offer: Offer, now: float) -> None:
+        """All chunks of a manifest do not add up: it is wrong somewhere, which another one's total has to prove."""
+        self._set_aside.append(offer)
+        self._held.begin(())
+        self._go(RestoreState.DISCOVERING)
+        self._drop(offer, _TOTAL_WRONG, now)
+        self._choose(now)
 
     def _convict(self, offer: Offer, reason: str, now: float) -> None:
         """Everyone who gave this manifest lied."""
