@@ -1,17 +1,33 @@
-# The base is any image with Python 3.11+ and its venv module; both stages must use the same one.
+# The base is any image with Python 3.11+ and its venv module; its two stages must use the same one.
 # `scripts/image` builds and tries this file where no registry can be reached.
 ARG BASE=python:3.13-slim
+# Where the native kernel is compiled. Its wheel runs on every Python from 3.11 on (stable ABI).
+ARG RUST=rust:1-slim
 
-FROM ${BASE} AS build
+FROM ${RUST} AS wheel
 WORKDIR /src
 COPY . .
+ARG PIP_CONFIG_FILE=
+# A wheel that was built elsewhere may be mounted instead: then RUST needs no compiler.
+RUN if ls /mnt/leafmirror-*.whl >/dev/null 2>&1; then \
+        install -D --target-directory=/wheel /mnt/leafmirror-*.whl; \
+    else \
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv \
+     && python3 -m venv /opt/build \
+     && LEAFMIRROR_BUILD_KERNEL=1 /opt/build/bin/python -m pip wheel --no-deps --wheel-dir /wheel .; \
+    fi
+
+FROM ${BASE} AS build
+COPY --from=wheel /wheel /wheel
 # `demo` brings the genesis allocation that `leafmirror demo` mirrors; EXTRAS= leaves it out.
 ARG EXTRAS=demo
 # Where pip finds the settings of the machine that builds, if they were mounted; of this stage only.
 ARG PIP_CONFIG_FILE=
+# The last line is the promise that this image is a fast one.
 RUN python3 -m venv /opt/leafmirror \
- && /opt/leafmirror/bin/python -m pip install --no-cache-dir --disable-pip-version-check ".[${EXTRAS}]" \
- && /opt/leafmirror/bin/python -m pip uninstall --yes --quiet pip
+ && /opt/leafmirror/bin/python -m pip install --no-cache-dir --disable-pip-version-check "$(ls /wheel/*.whl)[${EXTRAS}]" \
+ && /opt/leafmirror/bin/python -m pip uninstall --yes --quiet pip \
+ && /opt/leafmirror/bin/python -c "from proofs import get_kernel; get_kernel('native')"
 
 FROM ${BASE}
 ARG VERSION=0.0.0

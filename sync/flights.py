@@ -6,15 +6,11 @@ Bounds how much of it there is at once, and says when a second request for the s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from sync.limits import Limits
 from sync.request import ChunkRequest, ListingRequest, ManifestRequest, Request
 
 __all__ = ["Flights"]
-
-RIVALS_MAX: Final = 2
-"""Requests in flight for one chunk or manifest."""
 
 
 class Flights:
@@ -98,9 +94,11 @@ class Flights:
 
 
 def may_join(peer: str, rivals: Iterable[Request], *, asked_before: float) -> bool:
-    """Whether one more request, at `peer`, makes sense beside `rivals` for the same thing: all are late, and few."""
-    listed = list(rivals)
-    return len(listed) < RIVALS_MAX and all(r.peer != peer and r.asked_at <= asked_before for r in listed)
+    """Whether one more request, at `peer`, makes sense beside `rivals` for the same thing: all of them are late.
+
+    So there is at most one more in each such while, and two peers that stall together do not keep a third one out.
+    """
+    return all(rival.peer != peer and rival.asked_at <= asked_before for rival in rivals)
 
 
 def _is_same(a: ChunkRequest, b: ChunkRequest) -> bool:

@@ -1,7 +1,7 @@
 """Offers: which manifests of the root are known, who answers for each, and what is still to be fetched by one.
 
 An *offer* is a manifest's digest and the peers that listed it, its *givers*; the manifest itself follows once one of
-them has sent it. An offer dies when it is proven wrong or when nobody serves it any more, and is never taken up again.
+them has sent it. An offer that is proven wrong dies and is never taken up again; a giver that refuses a chunk is none.
 *Work* is what is outstanding by one offer. No I/O, no clock, no judgement of bytes.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
 from typing import Final
 
 from sync.held import HeldRange, range_of
@@ -74,7 +73,7 @@ class Work:
         self.offer = offer
         self.manifest = offer.manifest
         self.entries = chunk_entries(self.manifest)
-        self._pending: list[int] = []
+        self._waiting: list[int] = []
         self._refusers: dict[int, set[str]] = {}
         self._done: set[int] = set()
 
@@ -98,18 +97,20 @@ class Work:
 
     def add(self, indexes: Iterable[int]) -> None:
         """These chunks are wanted (again)."""
-        self._pending.extend(indexes)
-        heapify(self._pending)
+        for index in indexes:
+            at = bisect_left(self._waiting, index)
+            if self._waiting[at : at + 1] != [index]:
+                self._waiting.insert(at, index)
 
     @property
     def waiting(self) -> int:
         """How many chunks wait for somebody to be asked."""
-        return len(self._pending)
+        return len(self._waiting)
 
     @property
     def waiting_bytes(self) -> int:
         """Canonical bytes of the chunks that wait."""
-        return sum(size_of(self.entries[index]) for index in self._pending)
+        return sum(size_of(self.entries[index]) for index in self._waiting)
 
     def end(self, index: int) -> bytes | None:
         """Where the range of a chunk ends: where the next one of its kind begins."""
@@ -123,17 +124,10 @@ class Work:
         """The lowest waiting chunk that this peer may be asked for; it waits no longer."""
         if peer not in self.offer.givers:
             return None
-        passed: list[int] = []
-        found: int | None = None
-        while self._pending and found is None:
-            index = heappop(self._pending)
+        for at, index in enumerate(self._waiting):
             if self.may_ask(peer, index):
-                found = index
-            else:
-                passed.append(index)
-        for index in passed:
-            heappush(self._pending, index)
-        return found
+                return self._waiting.pop(at)
+        return None
 
     def may_ask(self, peer: str, index: int) -> bool:
         """Whether this peer gave the manifest and has not refused this chunk."""

@@ -31,7 +31,10 @@ SAMPLES_KEPT = 32
 class Verdict(StrEnum):
     """What a restore thinks of a peer."""
 
+    IDLE = "idle"
+    """It is at no fault, and no chunk of it was needed."""
     GOOD = "good"
+    """It delivered, and nothing else since."""
     SLOW = "slow"
     UNAVAILABLE = "unavailable"
     REFUSED = "refused"
@@ -72,7 +75,7 @@ class _Peer:
     retry_at: float = 0.0
     attempts_failed: int = 0
     gone: bool = False
-    verdict: Verdict = Verdict.GOOD
+    verdict: Verdict = Verdict.IDLE
     reason: str = ""
     chunks: int = 0
     bytes_received: int = 0

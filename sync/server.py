@@ -185,6 +185,8 @@ class Endpoint:
         except web.HTTPException as error:
             allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
             return _problem(error.status, error.reason, headers=allow)
+        except wire.InvalidQueryError as error:
+            return _problem(400, str(error))
         except CheckpointNotFoundError as error:
             return _problem(404, str(error))
         except UnprovableError as error:
@@ -207,7 +209,7 @@ class Endpoint:
     # Routes
 
     async def checkpoints(self, request: web.Request) -> web.StreamResponse:
-        height = _number(request, "height", largest=HEIGHT_MAX)
+        height = wire.query_number(request.query, "height", largest=HEIGHT_MAX)
         listed = await self._on(self._disk, partial(self._store.list, monitor=self._monitor))
         chosen = [info for info in listed if height in (None, info.root.height)]
         newest = sorted(chosen, key=lambda info: info.root.height)[-self.limits.checkpoints_listed_max :]
@@ -222,10 +224,12 @@ class Endpoint:
         return await self._send(request, found, wire.BYTES, wire.FOREVER)
 
     async def proof(self, request: web.Request) -> web.StreamResponse:
-        digest, start, end = _digest(request), _key(request, "start"), _key(request, "end")
-        key = _key(request, "key")
+        digest = _digest(request)
+        key, start, end = (
+            wire.query_key(request.query, name, key_bytes_max=KEY_BYTES_MAX) for name in ("key", "start", "end")
+        )
         if (key is None) == (start is None and end is None):
-            raise web.HTTPBadRequest(reason="ask for a key, or for a range from start to end")
+            raise wire.InvalidQueryError("ask for a key, or for a range from start to end")
         if key is not None:
             work = partial(prove_key, self._store, digest, key, monitor=self._monitor)
         else:
@@ -236,8 +240,8 @@ class Endpoint:
     async def write_logs(self, request: web.Request) -> web.StreamResponse:
         if self._mirror is None:
             raise web.HTTPNotFound(reason="no mirror is served here")
-        height = _number(request, "from", largest=HEIGHT_MAX) or 0
-        count = _number(request, "count", largest=self.limits.write_logs_max)
+        height = wire.query_number(request.query, "from", largest=HEIGHT_MAX) or 0
+        count = wire.query_number(request.query, "count", largest=self.limits.write_logs_max)
         as_cbor = wire.CBOR_SEQUENCE in request.headers.get("Accept", "")
         left = self.limits.write_logs_max if count is None else count
         batches = WriteLogBatches(self._mirror.db, height, left, as_cbor=as_cbor, limits=self.limits)
@@ -386,22 +390,6 @@ def _digest(request: web.Request) -> bytes:
         return parse_digest(request.match_info["digest"])
     except ValueError as error:
         raise web.HTTPNotFound(reason=str(error)) from error
-
-
-def _number(request: web.Request, name: str, *, largest: int) -> int | None:
-    text = request.query.get(name)
-    try:
-        return None if text is None else wire.parse_number(text, largest=largest)
-    except ValueError as error:
-        raise web.HTTPBadRequest(reason=f"{name}: {error}") from error
-
-
-def _key(request: web.Request, name: str) -> bytes | None:
-    text = request.query.get(name)
-    try:
-        return None if text is None else wire.parse_key(text, key_bytes_max=KEY_BYTES_MAX)
-    except ValueError as error:
-        raise web.HTTPBadRequest(reason=f"{name}: {error}") from error
 
 
 def _problem(

@@ -368,9 +368,12 @@ class RestoreSession:
             self._convict(self._work.offer, "it announces less code than its leaves name", now)
 
     def _check_work(self, now: float) -> None:
-        """Leave a manifest that nobody serves any more."""
-        if self._work is not None and self.state in _FETCHING and not self._work.served(self.peers.alive()):
-            self._drop(self._work.offer, "no peer serves all of it any more", now)
+        """Leave a manifest that nobody serves any more, until another peer offers it."""
+        work = self._work
+        if work is not None and self.state in _FETCHING and not work.served(self.peers.alive()):
+            for giver in list(work.offer.givers):
+                work.offer.withdraw(giver)
+            self._leave(work.offer, "no peer serves all of it any more", now)
 
     def _doubt(self, offer: Offer, now: float) -> None:
         """All chunks of a manifest do not add up: it is wrong somewhere, which another one's total has to prove."""
@@ -381,15 +384,14 @@ class RestoreSession:
         self._choose(now)
 
     def _convict(self, offer: Offer, reason: str, now: float) -> None:
-        """Everyone who gave this manifest lied."""
+        """Everyone who gave this manifest lied, and nobody will be believed who offers it again."""
         for giver in offer.givers.keys() & set(self.peers.alive()):
             self._fault(InvalidManifestError(giver, reason), now)
-        self._drop(offer, reason, now)
+        if not offer.dead:
+            offer.dead = True
+            self._leave(offer, reason, now)
 
-    def _drop(self, offer: Offer, reason: str, now: float) -> None:
-        if offer.dead:
-            return
-        offer.dead = True
+    def _leave(self, offer: Offer, reason: str, now: float) -> None:
         self._events.append(ManifestDropped(offer.digest, reason))
         if self._work is not None and self._work.offer is offer:
             self._work = None

@@ -60,6 +60,7 @@ class _Check:
         self._kernel = kernel
         self._named: set[bytes] = set()
         self._held: set[bytes] = set()
+        self._code_end: bytes | None = None
         self._complete = True
         source = partial(store.spine, manifest.digest)
         self._spine = SpineReader(source, len(manifest.leaf_chunks), limits=store.limits)
@@ -89,9 +90,9 @@ class _Check:
             self._complete = False
             yield Violation(where, str(error))
             return
-        for code_hash in blobs.keys:
-            if code_hash in self._held:
-                yield Violation(where, f"holds code {code_hash.hex()} a second time")
+        if self._code_end is not None and blobs.keys[0] <= self._code_end:
+            yield Violation(where, "its code does not come after that of the chunk before")
+        self._code_end = blobs.keys[-1]
         self._held.update(blobs.keys)
 
     def total(self) -> Iterator[Violation]:

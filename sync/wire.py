@@ -61,6 +61,10 @@ _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 _RETRY_AFTER_MAX_S: Final = 3600.0
 
 
+class InvalidQueryError(ValueError):
+    """A parameter of a request that is not what it should be; the text says which and what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """How to answer a request for stored bytes: `status`, and the part [start, start + count) to send."""
@@ -156,28 +160,32 @@ def proof_path(manifest: bytes) -> str:
     return PROOF.format(digest=manifest.hex())
 
 
-def parse_key(text: str, *, key_bytes_max: int) -> bytes:
-    """A leaf key as queries spell it: hex, with or without 0x.
+def query_key(query: Mapping[str, str], name: str, *, key_bytes_max: int) -> bytes | None:
+    """The leaf key in a query, in hex with or without 0x; None where it is left out.
 
     Raises:
-        ValueError: not hex, or longer than `key_bytes_max`.
+        InvalidQueryError: not hex, or longer than `key_bytes_max`.
     """
+    text = query.get(name)
+    if text is None:
+        return None
     digits = text.removeprefix("0x")
-    if len(digits) > 2 * key_bytes_max:
-        raise ValueError(f"a key has at most {key_bytes_max} bytes")
-    if not _HEX.fullmatch(digits):
-        raise ValueError("a key is written in hex digits, two a byte")
+    if len(digits) > 2 * key_bytes_max or not _HEX.fullmatch(digits):
+        raise InvalidQueryError(f"{name}: a key is at most {key_bytes_max} bytes in hex, two digits a byte")
     return bytes.fromhex(digits)
 
 
-def parse_number(text: str, *, largest: int) -> int:
-    """A decimal number, 0 to `largest`.
+def query_number(query: Mapping[str, str], name: str, *, largest: int) -> int | None:
+    """The decimal number in a query, 0 to `largest`; None where it is left out.
 
     Raises:
-        ValueError
+        InvalidQueryError
     """
+    text = query.get(name)
+    if text is None:
+        return None
     if not _NUMBER.fullmatch(text) or int(text) > largest:
-        raise ValueError(f"a number from 0 to {largest}")
+        raise InvalidQueryError(f"{name}: a number from 0 to {largest}")
     return int(text)
 
 

@@ -13,11 +13,15 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, TypeVar
 
-from sync.checkpoint_store import CheckpointStore
+from proofs import LeafRun, leaf_run
+from sync.checkpoint_store import CheckpointInfo, CheckpointStore
+from sync.chunk import LEAF_CHUNK, decode_leaf_chunk, encode_proof_part, encode_run_part
 from sync.errors import LimitExceededError, PeerRefusedError, PeerUnavailableError
 from sync.limits import Limits
+from sync.manifest import LeafEntry, Manifest
 from sync.peers import SlowPeerError
 from sync.request import ChunkRequest, ListingRequest, ManifestRequest, Request
 from sync.restore import Workers
@@ -73,16 +77,19 @@ class InlineExecutor(Executor):
 
 INLINE = Workers(judges=InlineExecutor(), writer=InlineExecutor())
 
+Leaves = list[tuple[bytes, bytes]]
+Change = Callable[[bytes], bytes]
 Answer = Callable[[Request, bytes], bytes]
 """Changes an honest answer, or raises a PeerError."""
 
 
 @dataclass
 class SimPeer:
-    """One peer: the checkpoints of `store`, and knobs. Times in simulated seconds.
+    """One peer: the checkpoints of `store` and the objects in `extra`, and knobs. Times in simulated seconds.
 
     `latency_s` before the first byte; `bytes_per_s` after it. `stalls`: requests that it never answers.
-    `vanishes_after`: requests that it still answers. `answer` has the last word about the bytes.
+    `vanishes_after`: how many requests it answers before it is gone. `answer` has the last word about the bytes, and
+    `offers`, where given, is what it lists. `asked` counts requests by kind.
     """
 
     store: CheckpointStore
@@ -91,28 +98,31 @@ class SimPeer:
     stalls: Callable[[Request], bool] = lambda request: False
     vanishes_after: int | None = None
     answer: Answer = lambda request, honest: honest
+    offers: tuple[CheckpointInfo, ...] | None = None
     extra: dict[bytes, bytes] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
 
     def honest(self, request: Request) -> bytes:
+        """What a peer with these objects answers."""
         match request:
-            case ListingRequest():
-                return encode_listing(self.store.list())
+            case ListingRequest(height=height):
+                offers = self.store.list() if self.offers is None else self.offers
+                return encode_listing(info for info in offers if info.root.height == height)
             case ManifestRequest(digest=digest):
-                found = self.extra.get(digest) or (
-                    self.store.manifest(digest).encoded if digest in self.store.digests() else None
-                )
+                found = self.extra.get(digest)
+                if found is None and digest in self.store.digests():
+                    found = self.store.manifest(digest).encoded
             case ChunkRequest(entry=entry):
-                found = self.extra.get(entry.digest) or (
-                    self.store.chunk(entry.digest) if self.store.chunk_path(entry.digest) else None
-                )
+                found = self.extra.get(entry.digest)
+                if found is None and self.store.chunk_path(entry.digest):
+                    found = self.store.chunk(entry.digest)
         if found is None:
             raise PeerRefusedError(request.peer, 404)
         return found
 
     async def respond(self, request: Request, limits: Limits) -> bytes:
         self.asked[type(request).__name__] += 1
-        if self.vanishes_after is not None and sum(self.asked.values()) > self.vanishes_after:
+        if self.vanishes_after is not None and self.asked.total() > self.vanishes_after:
             raise PeerUnavailableError(request.peer, "connection refused")
         if self.stalls(request):
             await asyncio.sleep(limits.stall_timeout_s)
@@ -155,11 +165,38 @@ def flip(data: bytes, at: int) -> bytes:
     return data[:at] + bytes((data[at] ^ 1,)) + data[at + 1 :]
 
 
-def chunks_only(change: Callable[[bytes], bytes]) -> Answer:
+def chunks_only(change: Change) -> Answer:
     """Honest but for chunks."""
     return lambda request, honest: change(honest) if isinstance(request, ChunkRequest) else honest
 
 
-def hurried(limits: Limits | None = None, **changes: Any) -> Limits:
-    """Limits for tests: few attempts, so that a simulated failure is over soon."""
-    return replace(limits or Limits(), **changes)
+def forge(
+    store: CheckpointStore, digest: bytes, *, leaves: Change | None = None, proof: Change | None = None, at: int = 1
+) -> tuple[Manifest, dict[bytes, bytes]]:
+    """A manifest that is consistent with its chunks, and whose leaf chunk `at` is a lie; and the objects behind it.
+
+    `leaves` and `proof` change the canonical bytes of a part; every digest and size is made to fit.
+    """
+    manifest = store.manifest(digest)
+    entry = manifest.leaf_chunks[at]
+    chunk = decode_leaf_chunk(store.chunk(entry.digest), entry, limits=store.limits)
+    run, proof_part = chunk.run.encode(), chunk.proof.encode()
+    run = leaves(run) if leaves else run
+    proof_part = proof(proof_part) if proof else proof_part
+    forged = LeafEntry(
+        start=entry.start,
+        leaf_count=int.from_bytes(run[:4], "little"),
+        run_size=len(run),
+        run_digest=sha256(run).digest(),
+        proof_size=len(proof_part),
+        proof_digest=sha256(proof_part).digest(),
+    )
+    chunks = (*manifest.leaf_chunks[:at], forged, *manifest.leaf_chunks[at + 1 :])
+    whole = replace(manifest, leaf_chunks=chunks)
+    stored = encode_run_part(LEAF_CHUNK, run) + encode_proof_part(proof_part)
+    return whole, {whole.digest: whole.encoded, forged.digest: stored}
+
+
+def on_run(change: Callable[[Leaves], Leaves]) -> Change:
+    """A change of leaves as a change of the bytes of their run."""
+    return lambda data: leaf_run(change(list(LeafRun.decode(data, leaves_max=2**20)))).encode()

@@ -79,6 +79,8 @@ ASYNC_FILES = {
     "sync/fetch.py",
     "sync/restore.py",
     "sidecar/daemon.py",
+    "sidecar/endpoint.py",
+    "sidecar/stop.py",
     "sidecar/sources/*.py",
 }
 

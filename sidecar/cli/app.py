@@ -38,7 +38,7 @@ app.command("sidecar", epilog="Example: leafmirror sidecar --config sidecar.toml
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(importer.app, name="import")
 app.command("demo", epilog="Example: leafmirror demo --keep /tmp/demo")(demo.demo)
-app.command("doctor")(doctor.doctor)
+app.command("doctor", epilog="Example: leafmirror doctor --json")(doctor.doctor)
 
 
 def _print_version(wanted: bool) -> None:

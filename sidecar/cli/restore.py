@@ -50,6 +50,9 @@ def restore(
     stall_timeout_s: Annotated[
         float, typer.Option("--stall-timeout", metavar="S", min=0.1, help="Give a peer up after S silent seconds.")
     ] = Limits().stall_timeout_s,
+    attempts: Annotated[
+        int, typer.Option("--attempts", metavar="N", min=1, help="Give a peer up after N failures in a row.")
+    ] = Limits().attempts_max,
     progress: Progress = ProgressStyle.AUTO,
     as_json: AsJSON = False,
 ) -> None:
@@ -58,7 +61,7 @@ def restore(
     The root is the only thing believed, and it comes from you: from a node of yours, a block explorer, a light client.
     """
     root = _trusted_root(trust, scheme, kind, namespace, height, root_hash)
-    limits = replace(Limits(), stall_timeout_s=stall_timeout_s)
+    limits = replace(Limits(), stall_timeout_s=stall_timeout_s, attempts_max=attempts)
     started_s = time.time()
     with open_monitor(progress, title="restore") as monitor:
         try:

@@ -124,7 +124,8 @@ def test_only_a_whole_frontier_has_a_root() -> None:
     leaves = [(bytes((key,)), b"v") for key in range(8)]
     partial = fold(MPT, leaf_items(leaves[:5]), None, leaves[5][0])
     assert len(partial) > 1
-    for frontier in (partial, partial[:1], ((b"", b"v", VALUE, 0),)):
+    whole = fold(MPT, leaf_items(leaves))
+    for frontier in (partial, partial[:1], ((b"", b"v", VALUE, 0),), whole + partial):
         with pytest.raises(MalformedProofError):
             frontier_root(MPT, frontier)
 

@@ -54,6 +54,7 @@ def test_what_decodes_is_canonical(data: bytes) -> None:
         b"\0\0\0",
         _u32(1),
         _u32(1, 0),
+        _u32(1) + b"\0\0",
         _u32(2**32 - 1),
         _u32(LEAVES_MAX + 1) + bytes(8 * (LEAVES_MAX + 1)),
         _u32(1, 1, 0),
@@ -61,8 +62,8 @@ def test_what_decodes_is_canonical(data: bytes) -> None:
         _u32(0) + b"\0",
         _u32(1, 0, 0) + b"\0",
     ],
-    ids=["nothing", "half a count", "no sizes", "half the sizes", "huge count", "one leaf too many", "no key",
-         "huge sizes", "byte behind nothing", "byte behind a leaf"],
+    ids=["nothing", "half a count", "no sizes", "half the sizes", "part of a size", "huge count",
+         "one leaf too many", "no key", "huge sizes", "byte behind nothing", "byte behind a leaf"],
 )  # fmt: skip
 def test_malformed(data: bytes) -> None:
     """Fails if the count or a size is used before it is checked."""

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from flatdb import HeightRecord, WriteLog
-from proofs import Frontier, LeafRun, Scheme, UnknownSchemeError, get_kernel, get_scheme
+from proofs import UnknownSchemeError, get_scheme
 from proofs.hashing import keccak256
+from proofs.kernel import ReferenceKernel
 from sync.checkpoint import create_checkpoint
 from sync.checkpoint_store import CheckpointStore
 from sync.chunk import decode_code_chunk, decode_leaf_chunk, verify_code, verify_leaf_chunk
@@ -98,15 +99,10 @@ def test_canonical_bytes_do_not_depend_on_the_number_of_workers(tmp_path: Path, 
     assert made[0] == made[1] == made[2]
 
 
-class ThreadedKernel:
+class ThreadedKernel(ReferenceKernel):
     """The reference under another name, so that its workers are threads."""
 
     name = "threaded"
-
-    def frontier(
-        self, scheme: Scheme, run: LeafRun, before: bytes | None = None, after: bytes | None = None
-    ) -> Frontier:
-        return get_kernel("reference").frontier(scheme, run, before, after)
 
 
 def test_threads_make_the_same_bytes(tmp_path: Path) -> None:

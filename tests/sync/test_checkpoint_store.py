@@ -232,3 +232,11 @@ def test_manifests_are_read_once_and_forgotten_with_their_file(tmp_path: Path) -
     for height in range(17):
         create(store, height)
     assert len(store.list()) == 17
+
+
+def test_a_checkpoint_pruned_while_it_is_listed_is_left_out(store: CheckpointStore) -> None:
+    info, gone = create(store), create(store, HEIGHT + 1)
+    names = store.digests()
+    store.remove(gone.digest)
+    with mock.patch.object(store, "digests", return_value=names):
+        assert store.list() == (info,)

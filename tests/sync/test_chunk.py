@@ -155,8 +155,9 @@ def test_other_formats_and_kinds_are_refused() -> None:
     with pytest.raises(UnsupportedFormatError) as caught:
         decode_leaf_chunk(b"\2" + stored[1:], entry, limits=LIMITS)
     assert caught.value.found == 2
-    with pytest.raises(FormatError):
-        decode_leaf_chunk(code, entry, limits=LIMITS)
+    for forged in (code, stored[:3] + b"\1" + stored[4:]):
+        with pytest.raises(FormatError):
+            decode_leaf_chunk(forged, entry, limits=LIMITS)
     with pytest.raises(FormatError):
         decode_code_chunk(stored, code_entry, limits=LIMITS)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proofs import Frontier, LeafRun, Scheme, get_kernel, get_scheme, leaf_run
+from proofs import Frontier, get_kernel, get_scheme, leaf_run
 from sync.cut import CutRun, cut_runs
 from sync.errors import InvalidStateError, WorkerLostError
 from sync.fold_pool import folded_runs
@@ -59,9 +59,7 @@ class DeadlyKernel(ThreadedKernel):
 
     name = "reference"
 
-    def frontier(
-        self, scheme: Scheme, run: LeafRun, before: bytes | None = None, after: bytes | None = None
-    ) -> Frontier:
+    def pieces(self, *arguments: object, **options: object) -> list[Frontier]:
         os._exit(1)
 
 

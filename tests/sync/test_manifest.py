@@ -83,6 +83,7 @@ FORGERIES: dict[str, object] = {
     "root is a map": _set((_ROOT,), {0: 1}),
     "unknown cut": _set((_CUT, 0), "random"),
     "cut of no leaves": _set((_CUT, 1), 0),
+    "cut is enormous": _set((_CUT, 1), 1 << 20_000),
     "cut of text": _set((_CUT, 2), "10000"),
     "more leaves in total": _set((_TOTALS, 0), 104),
     "more code in total": _set((_TOTALS, 1), 5),

@@ -13,6 +13,7 @@ from proofs import UnknownSchemeError
 from proofs.hashing import keccak256
 from sync.errors import MirrorMismatchError
 from sync.mirror import Mirror
+from tests.faults import flip_bit
 from tests.model import MODELS, slim_account, slot_value
 
 ACCOUNT = b"\x11" * 32
@@ -140,3 +141,15 @@ def test_check_reports_leaves_that_the_scheme_does_not_allow(tmp_path: Path) -> 
         db.apply(WriteLog(1, root=bytes(32), writes=((b"\1", b"\1"),)))
     with Mirror.open(tmp_path / "n") as mirror:
         assert [violation.where for violation in mirror.check()] == ["leaves"]
+
+
+def test_check_reports_damaged_blocks_and_goes_on(tmp_path: Path) -> None:
+    """Fails when a scan that ends at a damaged block ends the check with an exception."""
+    with Mirror.create(tmp_path / "m", scheme="mkvs") as mirror:
+        writes = tuple((at.to_bytes(4, "big"), b"value" * 20) for at in range(5000))
+        mirror.apply(WriteLog(1, root=bytes(32), writes=writes))
+        mirror.flush()
+    tables = sorted((tmp_path / "m").rglob("*.sst"), key=lambda path: path.stat().st_size)
+    flip_bit(tables[-1], 1000)
+    with Mirror.open(tmp_path / "m", read_only=True) as mirror:
+        assert [violation.where for violation in mirror.check()]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -72,3 +74,22 @@ def test_an_object_is_whole_or_absent_at_every_crash(tmp_path: Path) -> None:
         objects.write(staged(tmp_path, a=b"whole", b=b"whole"))
     assert objects.read("group/a", size_max=9) == b"whole"
     assert objects.path("group/b") is None
+
+
+def test_files_are_synced_before_they_are_named_and_names_after(tmp_path: Path) -> None:
+    """Fails when a sync is left out: a power cut could leave a manifest whose chunks are empty."""
+    calls: list[str] = []
+    sync, replace = os.fsync, Path.replace
+
+    def record_sync(descriptor: int) -> None:
+        calls.append(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
+        sync(descriptor)
+
+    def record_replace(self: Path, target: Path) -> Path:
+        calls.append(f"name {target.name}")
+        return replace(self, target)
+
+    with mock.patch.object(os, "fsync", record_sync), mock.patch.object(Path, "replace", record_replace):
+        FolderObjects(tmp_path / "store").write(staged(tmp_path, a=b"1", b=b"2"))
+    assert sorted(calls[:2]) == ["sync staged-a", "sync staged-b"]
+    assert calls[2:] == ["name a", "name b", "sync group", "sync store"]

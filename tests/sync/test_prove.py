@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sync.checkpoint import create_checkpoint
 from sync.checkpoint_store import CheckpointStore
 from sync.errors import CheckpointCorruptError, CheckpointNotFoundError, UnprovableError
 from sync.limits import Limits
-from sync.manifest import RANGE, SUBTREE, Cut
+from sync.manifest import RANGE, SUBTREE, Cut, Manifest
 from sync.prove import prove, prove_key
 from sync.root import Root
 from tests.faults import flip_bit
@@ -189,6 +190,16 @@ def test_a_damaged_chunk_is_named(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(CheckpointCorruptError):
         prove_key(store, info.digest, b"")
+
+
+def test_a_checkpoint_whose_leaves_are_not_its_roots_proves_nothing(tmp_path: Path) -> None:
+    """Fails when a proof is handed out unverified."""
+    store, info = checkpoint("mpt", tmp_path, Cut(RANGE, 700))
+    manifest = store.manifest(info.digest)
+    lie = Manifest(replace(manifest.root, hash=b"\1" * 32), manifest.cut, manifest.leaf_chunks)
+    (tmp_path / "manifests" / lie.digest.hex()).write_bytes(lie.encoded)
+    with pytest.raises(CheckpointCorruptError):
+        prove_key(store, lie.digest, b"key")
 
 
 def test_what_cannot_be_answered_says_why(tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from proofs import UnknownSchemeError
 from sync.checkpoint_store import CheckpointStore
+from sync.chunk import CODE_CHUNK, decode_code_chunk, encode_run_part
 from sync.errors import CheckpointCorruptError, CheckpointNotFoundError
+from sync.limits import Limits
 from sync.manifest import RANGE, CodeEntry, Cut, Manifest
 from sync.root import Root
 from sync.verify import verify_checkpoint
@@ -84,13 +87,30 @@ def test_code_that_is_missing_unnamed_or_repeated_is_found(tmp_path: Path) -> No
     missing = list(verify_checkpoint(store, forge(store, without)))
     assert {violation.where for violation in missing} == {"code"}
     assert len(missing) == code.blob_count
-    again = CodeEntry(b"\xff" * 32, code.blob_count, code.run_size, code.run_digest)
-    twice = Manifest(manifest.root, manifest.cut, manifest.leaf_chunks, (code, again))
-    assert list(verify_checkpoint(store, forge(store, twice)))
+    store_a, info_a = checkpoint("ethereum", tmp_path / "a", Cut(RANGE, 500, 90_000))
+    blobs = decode_code_chunk(store_a.chunk(code.digest), code, limits=Limits())
+    again = blobs[1:].encode()
+    repeated = CodeEntry(blobs.keys[1], len(blobs) - 1, len(again), sha256(again).digest())
+    (tmp_path / "a" / "chunks" / repeated.digest.hex()).write_bytes(encode_run_part(CODE_CHUNK, again))
+    twice = Manifest(manifest.root, manifest.cut, manifest.leaf_chunks, (code, repeated))
+    assert [violation.where for violation in verify_checkpoint(store_a, forge(store_a, twice))] == [
+        f"chunk {repeated.digest.hex()}"
+    ]
+    assert info_a.digest == info.digest
     store_b, info_b = checkpoint("ethereum", tmp_path / "b", Cut(RANGE, 500, 1000))
     parts = store_b.manifest(info_b.digest)
     fewer = Manifest(parts.root, parts.cut, parts.leaf_chunks, parts.code_chunks[1:])
     assert len(list(verify_checkpoint(store_b, forge(store_b, fewer)))) == parts.code_chunks[0].blob_count
+
+
+@pytest.mark.parametrize("name", ["flip middle", "delete"])
+def test_damaged_code_is_named_and_nothing_is_said_of_what_is_missing(tmp_path: Path, name: str) -> None:
+    store, info = checkpoint("ethereum", tmp_path, Cut(RANGE, 500, 1000))
+    entry = store.manifest(info.digest).code_chunks[0]
+    path = store.chunk_path(entry.digest)
+    assert path is not None
+    ACTIONS[name](path)
+    assert [violation.where for violation in verify_checkpoint(store, info.digest)] == [f"chunk {entry.digest.hex()}"]
 
 
 def test_a_manifest_of_another_root_convicts_every_chunk(tmp_path: Path) -> None:
