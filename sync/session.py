@@ -9,11 +9,10 @@ is believed; a manifest is a list of claims that its givers answer for:
 * every announced code chunk, and code is still missing     everyone who gave the manifest lied
 
 Verified ranges count by their bounds and not by their chunk, so they stay valid under every other manifest. Where the
-root is a sum, no chunk is verified alone: chunks are staged as one manifest announces them, and if they do not add up,
-it is set aside and chunks that another one disputes are replaced. Only when the other one's total is right, and so
-proves the dispute, does everyone who gave the first answer for it.
+root is a sum, chunks are staged as one manifest announces them; if they do not add up it is set aside, what another one
+disputes is replaced, and the givers of the first are convicted once the other one's total is right.
 
-Ordering rules: one state and one transition table (`_NEXT`). `next_request` hands out a request; exactly one of
+Ordering rules: one state and one transition table (`RestoreState`). `next_request` hands out a request; exactly one of
 `accept`, `failed` and `cancelled` ends it, and each VerifiedChunk that `accept` returns goes to `stored` once it is
 durable. Requests in `obsolete()` are no longer wanted and are to be cancelled. Not thread-safe, but for `judge`, which
 changes nothing.
@@ -40,32 +39,13 @@ from sync.limits import Limits
 from sync.manifest import MANIFEST_FORMAT, LeafEntry, Manifest
 from sync.offers import Offer, Offers, Work, size_of
 from sync.peers import NothingOfferedError, PeerBook, SlowPeerError, reason_of, verdict_of
-from sync.request import ChunkRequest, ListingRequest, ManifestRequest, Request
+from sync.request import STORED_OVERHEAD, ChunkRequest, ListingRequest, ManifestRequest, Request
 from sync.root import Root
 from sync.wire import TOO_MANY_REQUESTS, ListedCheckpoint
 
 __all__ = ["RestoreSession"]
 
-_NEXT: Final[dict[RestoreState, set[RestoreState]]] = {
-    RestoreState.DISCOVERING: {
-        RestoreState.LEAVES,
-        RestoreState.FOLDING,
-        RestoreState.CODE,
-        RestoreState.COMPLETE,
-        RestoreState.FAILED,
-    },
-    RestoreState.LEAVES: {RestoreState.DISCOVERING, RestoreState.FOLDING},
-    RestoreState.FOLDING: {RestoreState.DISCOVERING, RestoreState.COMPLETE, RestoreState.FAILED},
-    RestoreState.CODE: {RestoreState.DISCOVERING, RestoreState.COMPLETE},
-    RestoreState.COMPLETE: set(),
-    RestoreState.FAILED: set(),
-}
 _TOTAL_WRONG: Final = "its chunks do not add up to the root"
-_FETCHING: Final = (RestoreState.LEAVES, RestoreState.CODE)
-_ASKING: Final = (RestoreState.DISCOVERING, *_FETCHING)
-
-STORED_OVERHEAD: Final = 16
-"""The most by which stored bytes of a chunk exceed its canonical ones: the headers of its parts."""
 
 
 class RestoreSession:
@@ -80,11 +60,7 @@ class RestoreSession:
         held: Iterable[HeldRange] = (),
         kernel: Kernel | None = None,
     ) -> None:
-        """`held`: ranges that an earlier session for this very root made durable.
-
-        Raises:
-            UnknownSchemeError
-        """
+        """`held`: ranges that an earlier session for this very root made durable. Raises UnknownSchemeError."""
         self.root = root
         self.peers = peers
         self.state = RestoreState.DISCOVERING
@@ -111,7 +87,7 @@ class RestoreSession:
         Raises:
             NoPeersLeftError: nothing is under way and every peer is given up. The state is FAILED.
         """
-        if self.state not in _ASKING:
+        if not self.state.is_asking:
             return None
         for peer in self.peers.ready(now):
             request = self._request(peer, now)
@@ -221,7 +197,7 @@ class RestoreSession:
     ) -> bool:
         """The database's own leaves fold to `computed_root` and name `code` (hashes), of which some are missing.
 
-        False: they are not the root's, and some of them are to be replaced before the next fold.
+        False: it is not the root, and some of the leaves are to be replaced before the next fold.
 
         Raises:
             RestoreMismatchError: the fold is not the trusted root. The state is FAILED.
@@ -229,14 +205,14 @@ class RestoreSession:
         """
         if self.state is not RestoreState.FOLDING:
             raise RuntimeError(f"nothing to fold while {self.state}")
-        if computed_root != self.root.hash and self._work is not None and not self._held.counts_alone:
-            self._doubt(self._work.offer, now)
-            return False
         if computed_root != self.root.hash:
+            if self._work is not None and not self._held.counts_alone:
+                self._doubt(self._work.offer, now)
+                return False
             self._go(RestoreState.FAILED)
             raise RestoreMismatchError(expected=self.root.hash, computed=computed_root)
-        for offer in self._set_aside:
-            self._convict(offer, _TOTAL_WRONG, now)
+        for giver in (giver for offer in self._set_aside for giver in offer.givers):
+            self._fault(InvalidManifestError(giver, _TOTAL_WRONG), now)
         self._folded = True
         self._code = frozenset(code)
         self._code_missing = set(code_missing)
@@ -316,10 +292,10 @@ class RestoreSession:
     def _choose(self, now: float) -> None:
         """Work the best manifest that is known, if one is wanted and any is."""
         offer = self._offers.best(self.peers.alive())
-        if offer is None or self.state is not RestoreState.DISCOVERING:
+        # What is on its way to the disk may yet displace what a manifest would count on.
+        waits = self._flights.is_any_storing and not self._held.counts_alone
+        if offer is None or waits or self.state is not RestoreState.DISCOVERING:
             return
-        if not self._held.counts_alone and self._flights.is_any_storing:
-            return  # What is on its way to the disk may displace what this manifest would count on.
         work = self._work = Work(offer)
         if self._folded:
             work.add(work.code_chunks_of(self._code_missing))
@@ -347,8 +323,8 @@ class RestoreSession:
             return True
         work = self._work_of(request)
         if isinstance(request.entry, LeafEntry):
-            stale = work is None and not self._held.counts_alone
-            return stale or self._held.covers(range_of(request.entry, request.end))
+            is_stale = work is None and not self._held.counts_alone
+            return is_stale or self._held.covers(range_of(request.entry, request.end))
         return work is None or work.is_finished(request.index)
 
     def _work_of(self, request: ChunkRequest) -> Work | None:
@@ -358,7 +334,7 @@ class RestoreSession:
 
     def _advance(self, now: float) -> None:
         """Go on if everything of this state is there."""
-        if self.state not in _ASKING or not self._held.whole:
+        if not self.state.is_asking or not self._held.whole:
             return
         if not self._folded:
             self._go(RestoreState.FOLDING)
@@ -370,17 +346,18 @@ class RestoreSession:
     def _check_work(self, now: float) -> None:
         """Leave a manifest that nobody serves any more, until another peer offers it."""
         work = self._work
-        if work is not None and self.state in _FETCHING and not work.served(self.peers.alive()):
+        if work is not None and self.state.is_fetching and not work.served(self.peers.alive()):
             for giver in list(work.offer.givers):
                 work.offer.withdraw(giver)
             self._leave(work.offer, "no peer serves all of it any more", now)
 
     def _doubt(self, offer: Offer, now: float) -> None:
         """All chunks of a manifest do not add up: it is wrong somewhere, which another one's total has to prove."""
+        offer.dead = True
         self._set_aside.append(offer)
         self._held.begin(())
         self._go(RestoreState.DISCOVERING)
-        self._drop(offer, _TOTAL_WRONG, now)
+        self._leave(offer, _TOTAL_WRONG, now)
         self._choose(now)
 
     def _convict(self, offer: Offer, reason: str, now: float) -> None:
@@ -395,7 +372,7 @@ class RestoreSession:
         self._events.append(ManifestDropped(offer.digest, reason))
         if self._work is not None and self._work.offer is offer:
             self._work = None
-            if self.state in _FETCHING:
+            if self.state.is_fetching:
                 self._go(RestoreState.DISCOVERING)
                 self._choose(now)
 
@@ -416,6 +393,6 @@ class RestoreSession:
             work.add([request.index])
 
     def _go(self, state: RestoreState) -> None:
-        assert state in _NEXT[self.state], f"{self.state} does not lead to {state}"
+        assert self.state.leads_to(state), f"{self.state} does not lead to {state}"
         self.state = state
         self._events.append(StateChanged(state))
