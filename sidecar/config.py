@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from proofs import SCHEMES
 from sidecar.errors import ConfigError
+from sync.manifest import Cut
 from sync.root import parse_hex
 
 __all__ = ["Config", "load_config", "parse_listen", "to_toml"]
@@ -88,7 +89,7 @@ class CheckpointConfig(_Section):
     every_heights: int = Field(default=1000, ge=1)
     keep_last: int = Field(default=3, ge=1)
     cut: Literal["range", "subtree"] = "range"
-    chunk_leaves: int = Field(default=8192, ge=1, le=2**20)
+    chunk_leaves: int = Field(default=Cut().chunk_leaves, ge=1, le=2**20)
     workers: int = Field(default=1, ge=1, le=256)
     gate_timeout_s: float = Field(default=30.0, gt=0)
     """How long to wait for the height under way before a checkpoint is given up."""

@@ -1,6 +1,7 @@
-"""The cutter: freezes the mirror under the gate and turns the frozen view into a published checkpoint.
+"""The cutter: freezes the mirror under the gate, and turns a frozen height into a published checkpoint.
 
-Plain and blocking; all of it belongs to one thread. Which height is frozen, and when, is the daemon's decision.
+Plain and blocking. `freeze`, and closing what it gave, belong to the thread that owns the mirror; the rest to one other
+thread. Which height is frozen, and when, is the daemon's decision.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from flatdb import FrozenView, HeightRecord
 from flatdb.errors import DatabaseNotFoundError
@@ -23,7 +25,7 @@ from sync.mirror import Mirror
 from sync.monitor import Monitor
 from sync.root import Root
 
-__all__ = ["Cutter", "StoppableView", "open_mirror"]
+__all__ = ["Cutter", "Frozen", "StoppableView", "open_mirror"]
 
 STOP_CHECK_LEAVES = 4096
 
@@ -48,6 +50,14 @@ def open_mirror(config: MirrorConfig) -> Mirror:
     return mirror
 
 
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """The leaves of one height, held, and the root that they must fold to."""
+
+    view: FrozenView
+    root: Root
+
+
 class Cutter:
     """Freezes and cuts, one checkpoint at a time."""
 
@@ -66,11 +76,9 @@ class Cutter:
         self._gate = gate
         self._monitor = monitor
         self._stopping = stopping
-        self._view: FrozenView | None = None
-        self._root: Root | None = None
 
-    def freeze(self) -> None:
-        """Hold the leaves as they are now. `cut` must follow. Precondition: a root was claimed for this height.
+    def freeze(self) -> Frozen:
+        """Hold the leaves as they are now. Precondition: a root was claimed for this height.
 
         Raises:
             GateTimeoutError, DatabaseAccessError
@@ -78,21 +86,18 @@ class Cutter:
         # Written to disk first: the gate then waits for no more than what is written from here on.
         self._mirror.flush()
         with self._gate.closed(timeout_s=self._config.checkpoint.gate_timeout_s):
-            self._root = self._mirror.claimed_root
-            self._view = self._mirror.freeze()
+            root = self._mirror.claimed_root
+            assert root is not None
+            return Frozen(self._mirror.freeze(), root)
 
-    def cut(self) -> CheckpointInfo:
-        """Publish what is frozen, and throw away what is old.
+    def cut(self, frozen: Frozen) -> CheckpointInfo:
+        """Publish what is frozen, and throw away what is old. The view stays open.
 
         Raises:
             CheckpointStoppedError: the daemon is stopping.
             SyncError: as `create_checkpoint`.
         """
-        assert self._view is not None
-        assert self._root is not None
-        view, self._view = self._view, None
-        with view:
-            info = self._publish(StoppableView(view, self._stopping), self._root)
+        info = self._publish(StoppableView(frozen.view, self._stopping), frozen.root)
         self._store.prune(self._config.checkpoint.keep_last)
         return info
 

@@ -1,8 +1,8 @@
 """The daemon beside a node: follows its write logs, cuts checkpoints, and serves at the same time.
 
     loop     reads the source, answers requests, and decides what is due; never waits for a disk
-    writer   the one thread that writes heights
-    cutter   the one thread that freezes and cuts checkpoints; the gate keeps the two apart
+    writer   the one thread that owns the database: it writes heights and freezes them
+    cutter   the one thread that turns frozen heights into checkpoints
 
 Which heights get a checkpoint is a function of the heights alone: the first at or behind each multiple of
 `every_heights`. So every node cuts the same ones, and their peers find the same chunks everywhere.
@@ -22,10 +22,16 @@ from functools import partial
 from typing import TypeVar
 
 from flatdb import WriteLog
-from flatdb.errors import HeightGapError
+from flatdb.errors import FlatDBError, HeightGapError
 from sidecar.config import Config, parse_listen
-from sidecar.cutter import Cutter, open_mirror
-from sidecar.errors import CheckpointStoppedError, SourceChangedError, SourceGapError, SourceUnavailableError
+from sidecar.cutter import Cutter, Frozen, open_mirror
+from sidecar.errors import (
+    CheckpointStoppedError,
+    GateTimeoutError,
+    SourceChangedError,
+    SourceGapError,
+    SourceUnavailableError,
+)
 from sidecar.gate import Gate
 from sidecar.health import Health, ReadyLimits
 from sidecar.log import EventLog
@@ -82,7 +88,8 @@ class Daemon:
         self._stopping = threading.Event()
         self._cutter = Cutter(mirror, self._store, config, self._gate, self._observer, self._stopping)
         self._health = Health(ReadyLimits(**config.ready.model_dump()))
-        self._cutting: asyncio.Future[None] | None = None
+        self._cutting: asyncio.Task[None] | None = None
+        self._waiting: Frozen | None = None
         self._has_room = asyncio.Event()
         self._threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("writer", "cutter")}
 
@@ -169,7 +176,7 @@ class Daemon:
         self._health.source_height = self._source.latest_height
         await self._has_room.wait()
         before = self._mirror.head
-        previous = -1 if before is None else before.height
+        previous = write_log.height - 1 if before is None else before.height
         try:
             await self._on("writer", partial(self._apply, write_log, verify=self._is_verify_due(previous, write_log)))
         except HeightGapError as error:
@@ -196,49 +203,71 @@ class Daemon:
     # Checkpoints
 
     async def _begin_checkpoint(self, height: int) -> None:
-        """Freeze now, between this height and the next; cut while the next ones are applied."""
-        if self._cutting is not None and not self._cutting.done():
-            self._skip(height, "the one before it is still being cut")
-            return
-        if self._cutting is not None:
-            self._cutting.result()
+        """Freeze now, between this height and the next; cut while the next ones are applied.
+
+        One frozen height may wait for the cutter. A newer one takes its place, so that the newest is always cut.
+        """
+        self._raise_failed()
         if self._mirror.claimed_root is None:
             self._skip(height, "the source claimed no root for it")
             return
-        frozen = asyncio.get_running_loop().create_future()
-        self._cutting = asyncio.ensure_future(self._cut(height, frozen))
-        await asyncio.wait((frozen, self._cutting), return_when=asyncio.FIRST_COMPLETED)
+        try:
+            frozen = await self._on("writer", self._cutter.freeze)
+        except (FlatDBError, GateTimeoutError) as error:
+            self._fail(height, error)
+            return
+        # Exchanged in one step: while a view is being closed, the cutter may ask for the one that waits.
+        replaced, self._waiting = self._waiting, frozen
+        if self._cutting is None or self._cutting.done():
+            self._cutting = asyncio.create_task(self._cut_waiting())
+        if replaced is not None:
+            self._skip(replaced.root.height, "a newer height was frozen before its turn came")
+            await self._on("writer", replaced.view.close)
+
+    async def _cut_waiting(self) -> None:
+        while self._waiting is not None:
+            frozen, self._waiting = self._waiting, None
+            try:
+                await self._cut(frozen)
+            finally:
+                await self._on("writer", frozen.view.close)
+
+    async def _cut(self, frozen: Frozen) -> None:
+        started = time.monotonic()
+        try:
+            info = await self._on("cutter", partial(self._cutter.cut, frozen))
+        except CheckpointStoppedError:
+            raise
+        except (CheckpointMismatchError, InvalidStateError) as error:
+            self._fail(frozen.root.height, error)
+            raise
+        except (SyncError, FlatDBError, OSError) as error:
+            self._fail(frozen.root.height, error)
+            return
+        duration_s = time.monotonic() - started
+        self._metrics.checkpoint_s.set(duration_s)
+        self._metrics.checkpoints.labels("published").inc()
+        self._metrics.checkpoint_bytes.inc(info.chunk_bytes)
+        self._metrics.checkpoint_count.set(await self._on("cutter", self._cutter.count))
+        self._note_checkpoint(info, time.time())
+        self._log.info(
+            "checkpoint_published", height=info.root.height, digest=info.digest, root=info.root.hash,
+            leaves=info.leaf_count, chunks=info.chunk_count, duration_s=round(duration_s, 3),
+        )  # fmt: skip
 
     def _skip(self, height: int, reason: str) -> None:
         self._metrics.checkpoints.labels("skipped").inc()
         self._log.warning("checkpoint_skipped", height=height, reason=reason)
 
-    async def _cut(self, height: int, frozen: asyncio.Future[None]) -> None:
-        started = time.monotonic()
-        try:
-            await self._on("cutter", self._cutter.freeze)
-            frozen.set_result(None)
-            info = await self._on("cutter", self._cutter.cut)
-        except CheckpointStoppedError:
-            raise
-        except (CheckpointMismatchError, InvalidStateError):
-            self._metrics.checkpoints.labels("failed").inc()
-            raise
-        except Exception as error:
-            self._metrics.checkpoints.labels("failed").inc()
-            self._health.checkpoint_error = str(error)
-            self._log.error("checkpoint_failed", height=height, reason=str(error))
-            return
-        duration_s = time.monotonic() - started
-        self._metrics.checkpoint_count.set(await self._on("cutter", self._cutter.count))
-        self._metrics.checkpoint_s.set(duration_s)
-        self._metrics.checkpoints.labels("published").inc()
-        self._metrics.checkpoint_bytes.inc(info.chunk_bytes)
-        self._note_checkpoint(info, time.time())
-        self._log.info(
-            "checkpoint_published", height=height, digest=info.digest, root=info.root.hash,
-            leaves=info.leaf_count, chunks=info.chunk_count, duration_s=round(duration_s, 3),
-        )  # fmt: skip
+    def _fail(self, height: int, error: Exception) -> None:
+        self._metrics.checkpoints.labels("failed").inc()
+        self._health.checkpoint_error = str(error)
+        self._log.error("checkpoint_failed", height=height, reason=str(error))
+
+    def _raise_failed(self) -> None:
+        """A checkpoint that found the mirror wrong ends the daemon."""
+        if self._cutting is not None and self._cutting.done():
+            self._cutting.result()
 
     def _note_checkpoint(self, info: CheckpointInfo, published_s: float) -> None:
         self._health.checkpoint_height = info.root.height
@@ -252,8 +281,7 @@ class Daemon:
     async def _watch(self) -> None:
         while True:
             await self._look_at_disk()
-            if self._cutting is not None and self._cutting.done():
-                self._cutting.result()
+            self._raise_failed()
             await asyncio.sleep(WATCH_S)
 
     async def _look_at_disk(self) -> None:

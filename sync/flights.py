@@ -93,12 +93,17 @@ class Flights:
         return not held or sum(request.size_max for request in held) < self._limits.bytes_in_flight_max
 
 
-def may_join(peer: str, rivals: Iterable[Request], *, asked_before: float) -> bool:
+def may_join(peer: str, rivals: Iterable[Request], *, now: float, hedge_after_s: float) -> bool:
     """Whether one more request, at `peer`, makes sense beside `rivals` for the same thing: all of them are late.
 
     So there is at most one more in each such while, and two peers that stall together do not keep a third one out.
     """
-    return all(rival.peer != peer and rival.asked_at <= asked_before for rival in rivals)
+    return all(rival.peer != peer and is_late(rival, now, hedge_after_s) for rival in rivals)
+
+
+def is_late(request: Request, now: float, hedge_after_s: float) -> bool:
+    """Compared as `RestoreSession.wake_at` adds, so that what is due when it wakes is late."""
+    return request.asked_at + hedge_after_s <= now
 
 
 def _is_same(a: ChunkRequest, b: ChunkRequest) -> bool:

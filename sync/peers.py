@@ -128,19 +128,19 @@ class PeerBook:
         peer.in_flight -= 1
 
     def delivered(self, name: str, *, size: int, elapsed_s: float) -> None:
-        """The peer gave a truthful answer of `size` bytes in `elapsed_s` seconds: its share grows."""
+        """The peer gave a truthful answer of `size` bytes in `elapsed_s` seconds."""
         peer = self._peers[name]
         self.received(name, size)
         rate = size / max(elapsed_s, 1e-6)
         peer.rate = rate if not peer.rate else 0.7 * peer.rate + 0.3 * rate
-        peer.share = min(peer.share + 1, self._limits.requests_per_peer_max)
 
     def helped(self, name: str, *, elapsed_s: float) -> None:
-        """The answer was a chunk that was wanted: only that clears the peer's record of faults in a row.
+        """The answer was a chunk that was wanted: its share grows, and its record of faults in a row is cleared.
 
-        Not a listing or a manifest: a peer that lists well and delivers nothing would be asked for ever.
+        Not so for a listing or a manifest: a peer that lists well and delivers nothing would be asked for ever.
         """
         peer = self._peers[name]
+        peer.share = min(peer.share + 1, self._limits.requests_per_peer_max)
         peer.chunks += 1
         peer.attempts_failed = 0
         if not peer.gone:

@@ -235,7 +235,7 @@ class RestoreSession:
         if self._work is not None:
             return self._chunk_request(self._work, peer, now)
         for offer in offers:
-            if may_join(peer, self._flights.manifests(offer.digest), asked_before=now - self.peers.hedge_after_s()):
+            if self._may_join(peer, self._flights.manifests(offer.digest), now):
                 size = self._limits.manifest_bytes_max
                 return ManifestRequest(peer, now, size, self.peers.deadline_s(size), offer.digest)
         return None
@@ -261,12 +261,14 @@ class RestoreSession:
             if not self._is_covered(work, index):
                 return index
             work.finish(index)
-        asked_before = now - self.peers.hedge_after_s()
         for late in self._flights.chunks():
             wanted = self._work_of(late) is work and work.may_ask(peer, late.index) and not self._have(late)
-            if wanted and may_join(peer, self._flights.same_chunk(late), asked_before=asked_before):
+            if wanted and self._may_join(peer, self._flights.same_chunk(late), now):
                 return late.index
         return None
+
+    def _may_join(self, peer: str, rivals: Iterable[Request], now: float) -> bool:
+        return may_join(peer, rivals, now=now, hedge_after_s=self.peers.hedge_after_s())
 
     def _is_covered(self, work: Work, index: int) -> bool:
         """Whether the leaves of this chunk are held already, by whatever manifest they came."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli import checkpoint, demo, doctor, get, importer, mirror, restore, serve
+from sidecar.cli import bench, checkpoint, demo, doctor, get, importer, mirror, restore, serve
 
 __all__ = ["app"]
 
@@ -38,6 +38,7 @@ app.command("sidecar", epilog="Example: leafmirror sidecar --config sidecar.toml
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(importer.app, name="import")
 app.command("demo", epilog="Example: leafmirror demo --keep /tmp/demo")(demo.demo)
+app.command("bench", epilog="Example: leafmirror bench --leaves 1000000 --json")(bench.bench)
 app.command("doctor", epilog="Example: leafmirror doctor --json")(doctor.doctor)
 
 

@@ -37,7 +37,7 @@ def test_the_commands_of_the_design_are_there() -> None:
     assert names == {
         "init", "apply", "import ethereum-genesis", "import ethereum-writelogs", "status", "get", "scan", "root",
         "check", "checkpoint create", "checkpoint list", "checkpoint show", "checkpoint verify", "checkpoint prune",
-        "serve", "restore", "sidecar", "demo", "doctor",
+        "serve", "restore", "sidecar", "demo", "bench", "doctor",
     }  # fmt: skip
 
 

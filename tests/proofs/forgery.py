@@ -73,12 +73,14 @@ def _leaf_edits(
     world: World, leaves: list[Leaf], first: int, last: int, rng: random.Random
 ) -> Iterator[tuple[str, list[Leaf]]]:
     """Drop, alter, move, add."""
-    other_value = GENERATORS[world.scheme.name].other_value
+    generators = GENERATORS[world.scheme.name]
     outside = [leaf for at, leaf in enumerate(world.leaves) if not first <= at < last]
     for at, (key, value) in enumerate(leaves):
         rest = leaves[:at] + leaves[at + 1 :]
         yield "dropped", rest
-        yield "altered", [*rest, (key, other_value(rng, key))]
+        yield "altered", [*rest, (key, generators.other_value(rng, key))]
+        for form in generators.other_forms(value):
+            yield "written another way", [*rest, (key, form)]
         yield "emptied", [*rest, (key, b"")]
         yield "extended", [*rest, (key, value + b"\0")]
         for moved in _keys_near(key):

@@ -25,7 +25,7 @@ from proofs import (
     leaf_run,
     prove_range,
 )
-from tests.model import MODELS, Leaf, Model, slim_account, slot_value
+from tests.model import MODELS, EthereumModel, Leaf, Model, rlp, slim_account, slot_value, unslim
 
 State = dict[bytes, bytes]
 Generator = Callable[[random.Random], State]
@@ -33,10 +33,13 @@ Generator = Callable[[random.Random], State]
 
 @dataclass(frozen=True)
 class Generators:
-    """`kinds` make states of up to about 20 leaves; `other_value` gives another legal value for a key."""
+    """`kinds` make states of up to about 20 leaves; `other_value` gives another legal value for a key, `other_forms`
+    other bytes that a careless reader takes for the same value.
+    """
 
     kinds: Mapping[str, Generator]
     other_value: Callable[[random.Random, bytes], bytes]
+    other_forms: Callable[[bytes], list[bytes]] = lambda value: []
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,22 @@ def _ethereum_value(rng: random.Random, key: bytes) -> bytes:
     return slim_account(rng.randrange(2**16), rng.getrandbits(64), {})
 
 
+def _ethereum_forms(value: bytes) -> list[bytes]:
+    """A number in a longer form; a slim account with its empty hashes written out, emptied or zero-led."""
+    if value[0] < 0xC0:
+        return [b"\x81" + value, b"\0" + value, rlp(value)]
+    nonce, balance, storage, code = unslim(value)
+    empty_storage, empty_code = EthereumModel.empty_root, EthereumModel.empty_code
+    return [
+        rlp([nonce, balance, storage or empty_storage, code]),
+        rlp([nonce, balance, storage, code or empty_code]),
+        rlp([nonce, balance, storage or empty_storage, code or empty_code]),
+        rlp([nonce, balance, storage or [], code or []]),
+        rlp([b"\0" + nonce, balance, storage, code]),
+        rlp([nonce, b"\0" + balance, storage, code]),
+    ]
+
+
 GENERATORS: dict[str, Generators] = {
     "mkvs": Generators(
         {"uniform": mkvs_uniform, "clustered": mkvs_clustered, "nested": mkvs_nested, "dense": mkvs_dense},
@@ -214,6 +233,7 @@ GENERATORS: dict[str, Generators] = {
             "clustered": ethereum_clustered,
         },
         _ethereum_value,
+        _ethereum_forms,
     ),
 }
 

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 import proofs
-from proofs import InvalidLeafError, Item, LeafRun, fold, get_scheme, kernel, leaf_items
+from proofs import InvalidLeafError, Item, LeafRun, MalformedProofError, fold, get_scheme, kernel, leaf_items
 
 NativeFrontier = Callable[[str, bytes, bytes | None, bytes | None], list[Item]]
 RUN = LeafRun([b"a", b"b"], [b"1", b"2"])
@@ -21,7 +21,7 @@ def _load(monkeypatch: pytest.MonkeyPatch, frontier: NativeFrontier | None) -> M
     native = None
     if frontier is not None:
         native = ModuleType("proofs._native")
-        vars(native).update(schemes_known=lambda: ["mpt"], frontier=frontier)
+        vars(native).update(schemes_known=lambda: ["mpt"], frontier=frontier, split=_refuse, decode=_refuse)
         monkeypatch.setattr(proofs, "_native", native, raising=False)
     else:
         monkeypatch.delattr(proofs, "_native", raising=False)
@@ -39,7 +39,7 @@ def _expected(name: str) -> tuple[Item, ...]:
     return fold(get_scheme(name), leaf_items(RUN))
 
 
-def _refuse(scheme: str, run: bytes, before: bytes | None, after: bytes | None) -> list[Item]:
+def _refuse(*_: object) -> list[Item]:
     raise ValueError("native says no")
 
 
@@ -65,12 +65,23 @@ def test_with_a_native_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("mpt", "mkvs"):
         assert fast.frontier(get_scheme(name), RUN) == _expected(name)
     assert asked == ["mpt"]
+    reference = kernel.get_kernel("reference")
+    assert fast.pieces(get_scheme("mkvs"), RUN, 1) == reference.pieces(get_scheme("mkvs"), RUN, 1)
 
 
 def test_errors_are_the_reference_s(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails if the native kernel's own words reach the caller, or if a wrong refusal passes for a verdict."""
     fast = _load(monkeypatch, _refuse).get_kernel()
+    mpt, illegal = get_scheme("mpt"), LeafRun([b"a"], [b""])
     with pytest.raises(InvalidLeafError):
-        fast.frontier(get_scheme("mpt"), LeafRun([b"a"], [b""]))
+        fast.frontier(mpt, illegal)
+    with pytest.raises(InvalidLeafError):
+        fast.pieces(mpt, illegal, 1)
+    with pytest.raises(MalformedProofError):
+        fast.decode(b"", leaves_max=1)
     with pytest.raises(AssertionError):
-        fast.frontier(get_scheme("mpt"), RUN)
+        fast.frontier(mpt, RUN)
+    with pytest.raises(AssertionError):
+        fast.pieces(mpt, RUN, 1)
+    with pytest.raises(AssertionError):
+        fast.decode(RUN.encode(), leaves_max=2)

@@ -1,11 +1,14 @@
 """Configuration: file below variables, nothing unknown, every refusal with its key."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from sidecar.config import load_config, parse_listen, to_toml
 from sidecar.errors import ConfigError
+from sync.manifest import Cut
+from tests.source import ROOT
 
 MINIMAL = """
 [mirror]
@@ -30,6 +33,7 @@ def test_defaults(file: Path) -> None:
     assert config.serve.listen == "127.0.0.1:8470"
     assert (config.checkpoint.every_heights, config.checkpoint.keep_last) == (1000, 3)
     assert config.mirror.verify_every == 0
+    assert config.checkpoint.chunk_leaves == Cut().chunk_leaves
 
 
 def test_variables_are_stronger_than_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,6 +44,18 @@ def test_variables_are_stronger_than_the_file(file: Path, monkeypatch: pytest.Mo
     assert config.checkpoint.keep_last == 9
     assert config.checkpoint.store == Path("store")
     assert config.serve.listen == "0.0.0.0:1"
+
+
+def test_the_example_holds_every_setting_with_its_default(file: Path) -> None:
+    """Fails when a setting is added, renamed or given another default without docs/examples/sidecar.toml."""
+    example = load_config(ROOT / "docs/examples/sidecar.toml")
+    given = tomllib.loads((ROOT / "docs/examples/sidecar.toml").read_text())
+    assert given == tomllib.loads(to_toml(example))
+    defaults = load_config(file).model_dump()
+    required = {("mirror", "path"), ("mirror", "scheme"), ("source", "path"), ("checkpoint", "store")}
+    for section, settings in example.model_dump().items():
+        for key, setting in settings.items():
+            assert (section, key) in required or setting == defaults[section][key], (section, key)
 
 
 def test_what_is_printed_reads_back(file: Path, tmp_path: Path) -> None:
