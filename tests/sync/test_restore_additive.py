@@ -17,11 +17,12 @@ from proofs.schemes.solana import AccountLeaf
 from sync.checkpoint import create_checkpoint
 from sync.checkpoint_store import CheckpointInfo, CheckpointStore
 from sync.chunk import LeafChunk, accept_leaf_chunk
-from sync.errors import NoPeersLeftError
+from sync.errors import NoPeersLeftError, UnprovableError
 from sync.events import ChunkStored, Event, ManifestDropped, PeerFaulted
 from sync.limits import Limits
 from sync.manifest import Cut, LeafEntry
 from sync.peers import Verdict
+from sync.prove import prove_key
 from sync.restore import Restore
 from sync.root import Root
 from sync.spine import SpineWriter
@@ -171,7 +172,8 @@ def test_a_killed_restore_goes_on_under_another_manifest(world: World, stop_afte
     world.check_refused()
     world.restore({"honest": world.peer("b")})
     world.check()
-    assert len(world.of(ChunkStored)) in (10 - stop_after, 11 - stop_after)
+    # What was on its way when it stopped was stored too; the forged chunk alone may have to be fetched again.
+    assert 0 < len(world.of(ChunkStored)) <= 11 - stop_after
 
 
 def test_what_another_cut_staged_gives_way(world: World) -> None:
@@ -227,3 +229,10 @@ def test_a_published_checkpoint_that_does_not_add_up_is_found(world: World, tmp_
     assert not list(verify_checkpoint(store, info.digest))
     (violation,) = verify_checkpoint(store, forged.digest)
     assert violation.where == "chunks"
+
+
+def test_no_part_of_it_can_be_proven(world: World) -> None:
+    peer = world.peer("a")
+    (info,) = peer.store.list()
+    with pytest.raises(UnprovableError):
+        prove_key(peer.store, info.digest, min(world.state))
