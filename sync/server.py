@@ -9,15 +9,13 @@ the entity tag by one of file times. Disk and database work is done in threads, 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import io
 import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, TypeVar
 
 from aiohttp import web
 
@@ -32,19 +30,16 @@ from sync.monitor import MONITOR_NONE, Monitor
 from sync.openapi import openapi_document
 from sync.prove import prove, prove_key
 from sync.quota import OverQuotaError, Quota, client_of
-from sync.stored import StoredObject, StoredObjects
+from sync.stored import StoredObject, StoredObjects, in_memory
 from sync.writelog_batches import WriteLogBatches
 
 __all__ = ["MetricsSource", "ReadySource", "make_app", "serving"]
 
-P = ParamSpec("P")
 T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-MetricsSource = Callable[[], tuple[bytes, str]]
-"""Metrics as bytes, and their content type."""
-ReadySource = Callable[[], str | None]
-"""Why requests should go elsewhere for now, or None."""
+MetricsSource = Callable[[], tuple[bytes, str]]  # the metrics, and their content type
+ReadySource = Callable[[], str | None]  # why requests should go elsewhere for now, or None
 
 _LIMITS: Final = web.AppKey("limits", Limits)
 _SILENT: Final = web.AppKey("silent", set[web.RequestHandler])
@@ -54,6 +49,8 @@ PROOF_THREADS: Final = 2
 SEND_BYTES: Final = 2**17
 CONNECTIONS_PER_REQUEST: Final = 2
 """Connections that may be open for each request that may be in flight: some are idle between two requests."""
+CLIENT_GONE: Final = 499
+"""Never sent: how an answer is reported whose reader went away, or took too long."""
 _PROBES: Final = (wire.HEALTH, wire.READY, wire.METRICS)
 """Answered whatever the load: an endpoint that is only busy must not be taken for dead."""
 
@@ -161,30 +158,33 @@ class Endpoint:
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Quota, errors as JSON, and one event for each answer."""
         self.silent.discard(request.protocol)
-        response = await self._answer(request, handler)
+        try:
+            response = await self._answer(request, handler)
+        except ConnectionError:
+            response = web.Response(status=CLIENT_GONE)  # for the event below; nobody is there to read it
         resource = request.match_info.route.resource
         self._monitor.event(
             "request_served",
             route="none" if resource is None else resource.canonical,
             method=request.method,
             status=response.status,
-            bytes=response.body_length if response.prepared else 0,
+            bytes=_sent(request, response),
         )
         return response
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if request.can_read_body:
-                return _problem(413, "requests have no body", close=True)
+                return _problem(413, "requests have no body", {"Connection": "close"})
             if request.path in _PROBES:
                 return await handler(request)
             return await self._within_quota(request, handler)
         except OverQuotaError as error:
             self._monitor.event("request_throttled", limit=error.limit)
-            return _problem(429, str(error), headers={"Retry-After": str(math.ceil(error.retry_after_s))})
+            return _problem(429, str(error), {"Retry-After": str(math.ceil(error.retry_after_s))})
         except web.HTTPException as error:
             allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-            return _problem(error.status, error.reason, headers=allow)
+            return _problem(error.status, error.reason, allow)
         except wire.InvalidQueryError as error:
             return _problem(400, str(error))
         except CheckpointNotFoundError as error:
@@ -213,7 +213,7 @@ class Endpoint:
         listed = await self._on(self._disk, partial(self._store.list, monitor=self._monitor))
         chosen = [info for info in listed if height in (None, info.root.height)]
         newest = sorted(chosen, key=lambda info: info.root.height)[-self.limits.checkpoints_listed_max :]
-        return await self._send(request, _in_memory(wire.encode_listing(newest)), wire.JSON, wire.MOMENT)
+        return await self._send(request, in_memory(wire.encode_listing(newest)), wire.JSON, wire.MOMENT)
 
     async def manifest(self, request: web.Request) -> web.StreamResponse:
         found = await self._on(self._disk, partial(self._objects.manifest, _digest(request)))
@@ -235,7 +235,7 @@ class Endpoint:
         else:
             work = partial(prove, self._store, digest, start or b"", end, monitor=self._monitor)
         proof, run = await self._on(self._prover, work)
-        return await self._send(request, _in_memory(wire.encode_proof(proof, run)), wire.CBOR, wire.FOREVER)
+        return await self._send(request, in_memory(wire.encode_proof(proof, run)), wire.CBOR, wire.FOREVER)
 
     async def write_logs(self, request: web.Request) -> web.StreamResponse:
         if self._mirror is None:
@@ -247,11 +247,7 @@ class Endpoint:
         batches = WriteLogBatches(self._mirror.db, height, left, as_cbor=as_cbor, limits=self.limits)
         response = web.StreamResponse(headers={"Cache-Control": wire.MOMENT, "Vary": "Accept"})
         response.content_type = wire.CBOR_SEQUENCE if as_cbor else wire.NDJSON
-        first = await self._on(self._disk, batches.next)
-        async with self._patiently(request, 0):
-            await response.prepare(request)
-        if request.method == "GET":
-            await self._stream(request, response, batches, first)
+        await self._stream(request, response, batches)
         return response
 
     async def health(self, request: web.Request) -> web.StreamResponse:
@@ -270,8 +266,8 @@ class Endpoint:
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def openapi(self, request: web.Request) -> web.StreamResponse:
-        document = _in_memory(json.dumps(openapi_document(self.limits)).encode())
-        return await self._send(request, document, wire.JSON, wire.MOMENT)
+        document = json.dumps(openapi_document(self.limits)).encode()
+        return await self._send(request, in_memory(document), wire.JSON, wire.MOMENT)
 
     # Sending
 
@@ -314,10 +310,11 @@ class Endpoint:
             await response.write(piece)
             left -= len(piece)
 
-    async def _stream(
-        self, request: web.Request, response: web.StreamResponse, batches: WriteLogBatches, batch: bytes
-    ) -> None:
-        while batch:
+    async def _stream(self, request: web.Request, response: web.StreamResponse, batches: WriteLogBatches) -> None:
+        batch = await self._on(self._disk, batches.next)  # before the status is sent, because it may fail
+        async with self._patiently(request, 0):
+            await response.prepare(request)
+        while batch and request.method == "GET":
             self._charge(request, len(batch))
             async with self._patiently(request, len(batch)):
                 await response.write(batch)
@@ -375,14 +372,16 @@ def _accept(
     return connection
 
 
+def _sent(request: web.Request, response: web.StreamResponse) -> int:
+    """Bytes of the body. The kernel sends files, so aiohttp counts those that have no announced size only."""
+    if request.method == "HEAD" or response.status == 304:
+        return 0
+    return response.body_length if response.content_length is None else response.content_length
+
+
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:
     """Say what answers, not which versions of what it is built of."""
     response.headers["Server"] = "leafmirror"
-
-
-def _in_memory(data: bytes) -> StoredObject:
-    tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-    return StoredObject(io.BytesIO(data), len(data), tag, codec="", is_local=False)
 
 
 def _digest(request: web.Request) -> bytes:
@@ -392,10 +391,5 @@ def _digest(request: web.Request) -> bytes:
         raise web.HTTPNotFound(reason=str(error)) from error
 
 
-def _problem(
-    status: int, reason: str, *, headers: Mapping[str, str] | None = None, close: bool = False
-) -> web.StreamResponse:
-    response = web.json_response({"status": status, "reason": reason}, status=status, headers=headers)
-    if close:
-        response.force_close()
-    return response
+def _problem(status: int, reason: str, headers: Mapping[str, str] | None = None) -> web.StreamResponse:
+    return web.json_response({"status": status, "reason": reason}, status=status, headers=headers)

@@ -22,14 +22,17 @@ from sync.checkpoint_store import CheckpointStore
 from sync.errors import CheckpointCorruptError, CheckpointNotFoundError, StoreAccessError
 from sync.wire import CHUNK_CODEC, MANIFEST_CODEC, etag
 
-__all__ = ["StoredObject", "StoredObjects"]
+__all__ = ["StoredObject", "StoredObjects", "in_memory"]
 
 TAGS_REMEMBERED: Final = 65536
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """Open bytes: `file` is the caller's to close. `is_local`: it has a descriptor that the kernel can send from."""
+    """Open bytes: `file` is the caller's to close. `is_local`: it has a descriptor that the kernel can send from.
+
+    `codec`: the form in which it travels, or empty.
+    """
 
     file: io.BufferedReader | io.BytesIO
     size: int
@@ -102,3 +105,8 @@ class StoredObjects:
                 while len(self._tags) > TAGS_REMEMBERED:
                     self._tags.popitem(last=False)
         return known
+
+
+def in_memory(data: bytes) -> StoredObject:
+    """An answer that was made just now, tagged by its bytes."""
+    return StoredObject(io.BytesIO(data), len(data), f'"{hashlib.sha256(data).hexdigest()[:32]}"', "", is_local=False)

@@ -68,6 +68,7 @@ OTHER_FIELDS: dict[str, object] = {
     "six fields": [*FIELDS, None],
     "version of the future": [PROOF_FORMAT + 1, *FIELDS[1:]],
     "version zero": [0, *FIELDS[1:]],
+    "version too long to print": [10**6000, *FIELDS[1:]],
     "version true": [True, *FIELDS[1:]],
     "version as text": ["1", *FIELDS[1:]],
     "start null": [1, None, *FIELDS[2:]],
@@ -137,6 +138,7 @@ def test_right_nodes_become_items() -> None:
 
 
 LEFT: dict[str, tuple[str, bytes, list[ProofNode]]] = {
+    "too far to print": ("mpt", b"\x12", [ProofNode(10**6000, 0, REF)]),
     "beyond the start": ("mpt", b"\x12", [ProofNode(2, 0, REF)]),
     "far beyond the start": ("mpt", b"\x12", [ProofNode(2**70, 0, REF)]),
     "at no depth": ("mpt", b"\x12", [ProofNode(-1, 0, REF)]),
