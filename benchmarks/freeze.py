@@ -55,7 +55,7 @@ def freeze_ms(db: FlatDB, maker: FreezeMaker, unflushed: int) -> float:
 
 def write(db: FlatDB, count: int) -> None:
     assert db.head is not None
-    rng = Random(db.head.height)  # noqa: S311 (repeatable, not secret)
+    rng = Random(db.head.height)
     writes = {rng.randbytes(32): rng.randbytes(40) for _ in range(count)}
     db.apply(WriteLog(db.head.height + 1, writes=tuple(sorted(writes.items()))))
 

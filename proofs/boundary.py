@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from proofs.errors import InvalidLeafError, MalformedProofError, MissingNodeError, ProofError
+from proofs.errors import InvalidLeafError, MalformedProofError, MissingNodeError
 from proofs.fold import LEAF, NODE, STEM, Item, fold
 from proofs.hashing import keccak256
 from proofs.kernel import Kernel
@@ -176,16 +176,14 @@ def account_nodes(items: Iterable[Item], targets: Sequence[bytes]) -> list[list[
 
     `items` are the whole Ethereum state, as leaves around the targets and closed subtrees elsewhere: left nodes, leaves
     and right nodes of a range proof that holds the targets. A target of 32 bytes asks for the account trie, one of 64
-    for the account's storage trie. Nodes shorter than 32 bytes stand inside their parents and are left out, but
-    for the root of a trie.
+    for the account's storage trie. Nodes shorter than 32 bytes stand inside their parents and are left out; the topmost
+    node is longer, since keys are.
 
     Raises:
         ProofError: items that do not fold.
     """
     recorder = _Recorder(targets)
-    frontier = fold(recorder, items)
-    if frontier and frontier[0][3]:
-        raise ProofError("the items do not cover the whole state")
+    fold(recorder, items)
     return [[node for _, node in sorted(found)] for found in recorder.found]
 
 
@@ -198,7 +196,7 @@ class _Recorder(Ethereum):
 
     def _keep(self, node: bytes, key: bytes, depth: int) -> bytes:
         ref = reference(node)
-        if len(node) >= 32 or depth in (0, STORAGE_DEPTH):
+        if len(node) >= HASH_SIZE:
             for target, found in zip(self._targets, self.found, strict=True):
                 inner = len(target) > HASH_SIZE
                 if inner == (depth > ACCOUNT_DIGITS) and self.path.parting(key, target) >= depth:

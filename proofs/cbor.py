@@ -1,6 +1,6 @@
 """Canonical CBOR, both ways: the only form in which our own formats exist.
 
-Canonical is RFC 8949 section 4.2.1 as cbor2 writes it (shortest lengths, sorted maps, no tags). A decoder accepts
+Canonical is RFC 8949 section 4.2.1 as cbor2 writes it (shortest lengths, sorted maps). A decoder accepts
 exactly what the encoder would write: the decoded value is encoded again and compared.
 """
 

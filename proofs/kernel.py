@@ -12,7 +12,6 @@ import os
 from typing import Protocol
 
 from proofs.cut import pieces
-from proofs.errors import ProofError
 from proofs.fold import Frontier, fold, run_items
 from proofs.leafrun import LeafRun
 from proofs.scheme import Scheme
@@ -27,7 +26,7 @@ else:
 VARIABLE = "LEAFMIRROR_KERNEL"
 
 
-class KernelUnavailableError(ProofError):
+class KernelUnavailableError(RuntimeError):
     """A kernel was asked for by name that this installation does not have."""
 
     def __init__(self, name: str, available: tuple[str, ...]) -> None:

@@ -66,7 +66,9 @@ class RangeProof:
         match cbor.decode(data, size_max=size_max):
             case [int(version), bytes(start), bytes() | None as end, list(left), list(right)]:
                 if version != PROOF_FORMAT or isinstance(version, bool):
-                    raise MalformedProofError(f"range proof format {version}; this release reads {PROOF_FORMAT}")
+                    raise MalformedProofError(
+                        f"a range proof of a format that this release does not read ({PROOF_FORMAT})"
+                    )
                 return cls(start, end, _nodes(left), _nodes(right))
             case _:
                 raise MalformedProofError("a range proof has a format, start, end, left and right nodes")

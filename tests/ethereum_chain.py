@@ -9,6 +9,7 @@ same block; later ones are of Cancun, where it takes only what the same transact
 from __future__ import annotations
 
 import random
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,10 @@ from trie.iter import NodeIterator
 
 from flatdb import WriteLog
 from tests.model import EthereumModel, keccak256
+
+# Importing py-evm raises the limit past what the C stack holds, so that hostile JSON would crash every later test of
+# this process instead of being refused. Its calls nest a few levels here.
+sys.setrecursionlimit(1000)
 
 SHANGHAI_LAST = 24
 CANCUN_COUNT = 6

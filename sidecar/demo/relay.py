@@ -44,7 +44,8 @@ class Relay(ThreadingHTTPServer):
         self.ended = threading.Event()
         self._counting = threading.Lock()
         super().__init__(("127.0.0.1", 0), _Handler)
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name=f"relay {fault}")
+        # A daemon thread: an interrupt that comes while it is being started must not keep the process alive.
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name=f"relay {fault}", daemon=True)
 
     @property
     def url(self) -> str:

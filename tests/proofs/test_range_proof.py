@@ -73,6 +73,7 @@ OTHER_FIELDS: dict[str, object] = {
     "version as text": ["1", *FIELDS[1:]],
     "start null": [1, None, *FIELDS[2:]],
     "start as text": [1, "", *FIELDS[2:]],
+    "format of thousands of digits": [10**6000, b"", *FIELDS[2:]],
     "end as text": [1, b"", "", *FIELDS[3:]],
     "end false": [1, b"", False, *FIELDS[3:]],
     "left null": [1, b"", None, None, []],

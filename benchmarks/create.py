@@ -1,0 +1,35 @@
+"""How fast does a mirror become a checkpoint: read, folded, compressed, proven, synced, published?"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.answer import Fields, main, workplace
+from benchmarks.workload import SHAPES
+from sidecar.bench import fill, time_create
+from sync.compression import LEVEL_DEFAULT
+
+
+def measure(options: argparse.Namespace) -> Iterator[Fields]:
+    scheme, generate = SHAPES[options.shape]
+    with workplace(options) as work:
+        mirror = Path(work) / "mirror"
+        fill(mirror, scheme, generate(options.leaves, options.seed))
+        for index in range(options.repeat):
+            store = Path(work) / f"store-{index}"
+            figure, _ = time_create(mirror, store, workers=options.workers, level=options.level)
+            size = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
+            yield {
+                "scheme": scheme,
+                "seconds": figure.elapsed_s,
+                "cpu_seconds": figure.cpu_s,
+                "leaves_per_second": figure.per_second,
+                "stored_bytes": size,
+            }
+
+
+if __name__ == "__main__":
+    main("create", measure, leaves=2_000_000, workers=os.cpu_count() or 1, level=LEVEL_DEFAULT)
