@@ -107,7 +107,8 @@ class Demo:
             leaf_count = len(first.write_log.writes)
             root_hash = first.write_log.root
             assert root_hash is not None
-            draft.text = f"{GENESIS if self.scheme == ETHEREUM else GENERATED}: {leaf_count:,} leaves fold to 0x{root_hash.hex()}"
+            state = GENESIS if self.scheme == ETHEREUM else GENERATED
+            draft.text = f"{state}: {leaf_count:,} leaves fold to 0x{root_hash.hex()}"
             draft.facts = {"leaf_count": leaf_count, "root": root_hash.hex()}
         with self._step("heights") as draft:
             captions, writes = [], 0

@@ -8,7 +8,7 @@ Source: davxy/jam-test-vectors `traces/`, jam-conformance `fuzz-reports/`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from flatdb import WriteLog
@@ -19,7 +19,7 @@ from sidecar.errors import InvalidImportError
 from sidecar.importers.json_input import parse_bytes, parse_document, parse_number, parse_object
 from sidecar.jam.header import TINY, ChainSpec, Header, decode_header
 
-__all__ = ["State", "Step", "convert_changes", "genesis_write_log", "parse_step", "parse_step_json"]
+__all__ = ["State", "Step", "convert_changes", "convert_files", "genesis_write_log", "parse_step", "parse_step_json"]
 
 _ROOT_BYTES = 32
 _SLOT_BITS = 32
@@ -122,6 +122,28 @@ def convert_changes(data: bytes) -> Iterator[WriteLog]:
         write_log = _change(f"steps[{index}]", parse_object(f"steps[{index}]", step))
         if write_log.root != write_log.parent_root:
             yield write_log
+
+
+def convert_files(files: Iterable[tuple[str, bytes]]) -> Iterator[WriteLog]:
+    """Write logs of (name, content) of steps, binary or JSON, in the order given, or of change streams.
+
+    The state before the first step comes first, one height below it; rejected blocks give nothing.
+
+    Raises:
+        InvalidImportError
+    """
+    for index, (name, data) in enumerate(files):
+        if not data.lstrip().startswith(b"{"):
+            step = parse_step(name, data)
+        elif b'"base_states"' in data:
+            yield from convert_changes(data)
+            continue
+        else:
+            step = parse_step_json(name, data)
+        if not index:
+            yield genesis_write_log(step.before, max(step.slot - 1, 0))
+        if not step.is_rejected:
+            yield step.write_log()
 
 
 def _change(where: str, step: Mapping[str, object]) -> WriteLog:

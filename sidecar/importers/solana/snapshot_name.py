@@ -9,7 +9,7 @@ import base58
 
 from sidecar.errors import InvalidImportError
 
-__all__ = ["SnapshotName", "address_text", "parse_name"]
+__all__ = ["SnapshotName", "address_bytes", "address_text", "parse_name"]
 
 _NAME = re.compile(
     r"(?:snapshot|incremental-snapshot-(?P<base>[0-9]{1,20}))-(?P<slot>[0-9]{1,20})"
@@ -39,10 +39,23 @@ def parse_name(name: str) -> SnapshotName:
     match = _NAME.fullmatch(name)
     if match is None:
         raise InvalidImportError(name, "expected [incremental-]snapshot-[<base slot>-]<slot>-<hash>.tar.zst")
-    digest = base58.b58decode(match["hash"])
-    if len(digest) != 32:
-        raise InvalidImportError(name, f"its hash has {len(digest)} bytes, not 32")
-    return SnapshotName(int(match["slot"]), None if match["base"] is None else int(match["base"]), digest)
+    base_slot = None if match["base"] is None else int(match["base"])
+    return SnapshotName(int(match["slot"]), base_slot, address_bytes(name, match["hash"]))
+
+
+def address_bytes(where: str, text: str) -> bytes:
+    """The 32 bytes of an address or hash in base58; `where` names it in errors.
+
+    Raises:
+        InvalidImportError
+    """
+    try:
+        data = base58.b58decode(text)
+    except ValueError as error:
+        raise InvalidImportError(where, "not base58") from error
+    if len(data) != 32:
+        raise InvalidImportError(where, f"{len(data)} bytes, not 32")
+    return data
 
 
 def address_text(data: bytes) -> str:
