@@ -41,13 +41,15 @@ def read_write_logs(path: Path, limits: StoreLimits | None = None) -> Iterator[W
 
     Raises InvalidWriteLogError (also for a damaged or cut compressed file), DatabaseAccessError if it cannot be read.
     """
+    read, _, compression = _suffixes(path)
     with ExitStack() as stack:
         try:
-            read, _, compression = _suffixes(path)
             stream: BinaryIO = sys.stdin.buffer if path == STANDARD_STREAM else stack.enter_context(path.open("rb"))
             yield from read(_decompressed(stream, compression), limits or StoreLimits())
         except (gzip.BadGzipFile, EOFError, zlib.error, zstandard.ZstdError) as error:
             raise InvalidWriteLogError(path.name, f"damaged {compression} data: {error}") from error
+        except InvalidWriteLogError as error:
+            raise InvalidWriteLogError(f"{path.name}, {error.entry}", error.reason) from error
         except OSError as error:
             raise DatabaseAccessError(path, error.strerror or str(error)) from error
 

@@ -181,12 +181,12 @@ class Mirror:
                 try:
                     self.scheme.check_leaf(key, value)
                 except InvalidLeafError as error:
-                    raise InvalidWriteLogError(f"writes[{index}]", str(error)) from error
+                    raise InvalidWriteLogError(f"height {write_log.height}, writes[{index}]", str(error)) from error
         if write_log.code and not self.scheme.capabilities.has_code:
             raise InvalidWriteLogError("code", f"leaves of {self.scheme.name} name no code")
         for index, (code_hash, blob) in enumerate(write_log.code):
             if keccak256(blob) != code_hash:
-                raise InvalidWriteLogError(f"code[{index}]", "the code has another hash")
+                raise InvalidWriteLogError(f"height {write_log.height}, code[{index}]", "the code has another hash")
 
     def _verify(self, write_log: WriteLog, monitor: Monitor) -> None:
         assert write_log.root is not None

@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _fail(error: Exception, *, as_json: bool) -> int:
     failure = explain(error)
+    if not failure.message:
+        return int(failure.exit_code)  # typer has answered a command without arguments with its help
     if as_json:
         fields = {"type": failure.kind, "message": failure.message, "hint": failure.hint}
         print_json("error", {"error": fields | {"exit_code": int(failure.exit_code)}})

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from proofs import Scheme, get_scheme
 from sidecar.catalog import record_checkpoint, stored_bytes
 from sidecar.cli.failure import ExitCode
 from sidecar.cli.options import AsJSON, MirrorPath, Progress, StorePath, hash_bytes, open_store
@@ -98,7 +97,7 @@ def create(
 def list_(store_url: StorePath, as_json: AsJSON = False) -> None:
     """List the checkpoints of a store, by scheme and height."""
     with open_monitor(ProgressStyle.LINES, title="checkpoint list") as monitor:
-        infos = open_store(store_url).list(monitor=monitor)
+        infos = open_store(store_url, must_exist=True).list(monitor=monitor)
     if as_json:
         print_json("checkpoint.list", {"checkpoints": [info_fields(info) for info in infos]})
     elif not infos:
@@ -111,7 +110,7 @@ def list_(store_url: StorePath, as_json: AsJSON = False) -> None:
 @app.command(epilog="Example: leafmirror checkpoint show latest --store checkpoints --json")
 def show(name: Name, store_url: StorePath, as_json: AsJSON = False) -> None:
     """Show one checkpoint: its root, cut, chunks and sizes."""
-    store = open_store(store_url)
+    store = open_store(store_url, must_exist=True)
     info = find_checkpoint(store, name)
     manifest = store.manifest(info.digest)
     fields = info_fields(info) | {"stored_bytes": stored_bytes(store, info)}
@@ -133,7 +132,7 @@ def verify(
     as_json: AsJSON = False,
 ) -> None:
     """Judge every chunk as a restore would. Exit code 1 if something is wrong."""
-    store = open_store(store_url)
+    store = open_store(store_url, must_exist=True)
     info = find_checkpoint(store, name)
     with open_monitor(progress, title="verify") as monitor:
         violations = [(found.where, found.what) for found in verify_checkpoint(store, info.digest, monitor=monitor)]
@@ -159,7 +158,7 @@ def prune(
     as_json: AsJSON = False,
 ) -> None:
     """Remove old checkpoints and the chunks that only they name."""
-    store = open_store(store_url)
+    store = open_store(store_url, must_exist=True)
     removed = _old(store, keep) if dry_run else store.prune(keep)
     if as_json:
         print_json("checkpoint.prune", {"dry_run": dry_run, "removed": [info_fields(info) for info in removed]})
@@ -211,13 +210,14 @@ def info_fields(info: CheckpointInfo) -> dict[str, object]:
 def _trusted_root(mirror: Mirror, root_hash: bytes | None) -> Root:
     """What the checkpoint must fold to: the user's word, else what the last write log claimed."""
     head, identity = mirror.head, mirror.db.identity
-    scheme: Scheme = get_scheme(identity.scheme)
+    if head is None:
+        raise typer.BadParameter("nothing is applied yet: there is no height to cut")
     if root_hash is None:
         claimed = mirror.claimed_root
-        if claimed is None and head is not None:
+        if claimed is None:
             raise typer.BadParameter("no root was claimed for this height: give the finalised one with --root")
-        root_hash = scheme.empty_root if claimed is None else claimed.hash
-    return Root(identity.scheme, identity.kind, identity.namespace, 0 if head is None else head.height, root_hash)
+        root_hash = claimed.hash
+    return Root(identity.scheme, identity.kind, identity.namespace, head.height, root_hash)
 
 
 def _old(store: CheckpointStore, keep: int) -> list[CheckpointInfo]:

@@ -78,6 +78,9 @@ _EXIT_CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (MemoryError, ExitCode.REFUSED),
 )
 
+# They reach us within the errors of a package that could not open what the user named.
+_NO_SUCH_PATH = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
 _HINTS = {
     errno.ENOSPC: "free space on that disk, then run the command again",
     errno.EDQUOT: "free space or raise the quota, then run the command again",
@@ -92,6 +95,10 @@ def explain(error: BaseException) -> Failure:
     kind = type(error).__name__
     if isinstance(error, typer.TyperException):
         return Failure(ExitCode.USAGE, "UsageError", error.format_message(), _usage_hint(error))
+    if isinstance(error, (flatdb.DatabaseAccessError, sync.StoreAccessError)) and isinstance(
+        error.__cause__, _NO_SUCH_PATH
+    ):
+        return Failure(ExitCode.USAGE, kind, str(error).removesuffix(f"; {error.hint}"), _HINTS[errno.ENOENT])
     for known, exit_code in _EXIT_CODES:
         if isinstance(error, known):
             hint = getattr(error, "hint", "")

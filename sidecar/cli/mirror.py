@@ -18,7 +18,7 @@ from flatdb.writelog_file import read_write_logs
 from proofs import SCHEMES
 from sidecar.apply import ApplyReport, apply_write_logs
 from sidecar.cli.failure import ExitCode
-from sidecar.cli.options import AsJSON, MirrorPath, Progress, hex_bytes
+from sidecar.cli.options import AsJSON, MirrorPath, Progress, hex_bytes, kind_name
 from sidecar.cli.output import (
     ProgressStyle,
     open_monitor,
@@ -35,7 +35,7 @@ SCHEME_HELP = "How the chain commits to its leaves: " + ", ".join(SCHEMES) + "."
 Scheme = Annotated[
     str, typer.Option("--scheme", help=SCHEME_HELP, autocompletion=lambda: list(SCHEMES), show_default=False)
 ]
-Kind = Annotated[str, typer.Option("--kind", help="Only Oasis: state or io.")]
+Kind = Annotated[str, typer.Option("--kind", metavar="KIND", parser=kind_name, help="Only Oasis: state or io.")]
 Namespace = Annotated[
     bytes, typer.Option("--namespace", metavar="HEX", parser=hex_bytes, help="Runtime or chain id.", show_default=False)
 ]

@@ -12,7 +12,18 @@ from sidecar.cli.output import ProgressStyle
 from sync.checkpoint_store import CheckpointStore
 from sync.root import parse_hex
 
-__all__ = ["AsJSON", "Hash", "Height", "MirrorPath", "Progress", "StorePath", "hash_bytes", "hex_bytes", "open_store"]
+__all__ = [
+    "AsJSON",
+    "Hash",
+    "Height",
+    "MirrorPath",
+    "Progress",
+    "StorePath",
+    "hash_bytes",
+    "hex_bytes",
+    "kind_name",
+    "open_store",
+]
 
 HASH_BYTES = 32
 
@@ -27,6 +38,13 @@ def hex_bytes(text: str | bytes) -> bytes:
         raise typer.BadParameter(f"{error}; write an even number of hex digits, with or without 0x") from error
 
 
+def kind_name(text: str) -> str:
+    """Which of a chain's states: Oasis has two, others one without a name."""
+    if text not in ("", "state", "io"):
+        raise typer.BadParameter(f"{text!r}: Oasis has the kinds state and io, other chains none")
+    return text
+
+
 def hash_bytes(text: str | bytes) -> bytes:
     """A 32-byte hash in hex."""
     value = hex_bytes(text)
@@ -35,14 +53,18 @@ def hash_bytes(text: str | bytes) -> bytes:
     return value
 
 
-def open_store(url: str) -> CheckpointStore:
-    """The checkpoint store that a folder's path or file:// URL names. The folder is made when something is stored."""
+def open_store(url: str, *, must_exist: bool = False) -> CheckpointStore:
+    """The checkpoint store that a folder's path or file:// URL names. The folder is made when something is stored.
+
+    `must_exist`: for who only looks: a mistyped path is no empty store.
+    """
     parts = urlsplit(url)
-    if parts.scheme == "file":
-        return CheckpointStore.folder(Path(unquote(parts.path)))
-    if "://" in url:
+    if parts.scheme != "file" and "://" in url:
         raise typer.BadParameter(f"{url}: a store is a folder or its file:// URL")
-    return CheckpointStore.folder(Path(url))
+    folder = Path(unquote(parts.path) if parts.scheme == "file" else url)
+    if must_exist and not folder.is_dir():
+        raise typer.BadParameter(f"{folder}: no such folder")
+    return CheckpointStore.folder(folder)
 
 
 AsJSON = Annotated[bool, typer.Option("--json", help="One JSON document on standard output (docs/cli.md).")]

@@ -51,7 +51,7 @@ def sidecar(
 ) -> None:
     """Follow a node: apply its write logs, cut checkpoints, serve them. docs/operations.md says how to run it.
 
-    LEAFMIRROR_SERVE__LISTEN=0.0.0.0:8470 overrides `listen` in the section [serve] of the file, and so on.
+    LEAFMIRROR_SERVE__LISTEN=0.0.0.0:8470 overrides `listen` in the section \\[serve] of the file, and so on.
     """
     config = load_config(config_file)
     if print_config:

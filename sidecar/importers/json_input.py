@@ -17,6 +17,10 @@ __all__ = ["DOCUMENT_BYTES_MAX", "parse_bytes", "parse_document", "parse_number"
 DOCUMENT_BYTES_MAX = 512 * 2**20
 """Largest JSON document that is parsed, after decompression: it is held in memory as a whole."""
 
+DEPTH_MAX = 32
+
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+"""A bracket, or a whole string: brackets within strings do not count."""
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]*)")
 _DECIMAL = re.compile(r"[0-9]{1,80}")
 _SHOWN_CHARS_MAX = 60
@@ -30,9 +34,10 @@ def parse_document(data: bytes) -> object:
     """
     if len(data) > DOCUMENT_BYTES_MAX:
         raise InvalidImportError("document", f"{len(data)} bytes; at most {DOCUMENT_BYTES_MAX} are read")
+    _check_depth(data)
     try:
         value: object = json.loads(data, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidImportError("document", f"not JSON: {error}") from error
     return value
 
@@ -97,6 +102,19 @@ def parse_number(where: str, value: object, *, bits_max: int) -> int:
     if not 0 <= number < 1 << bits_max:
         raise InvalidImportError(where, f"{_show(value)} is not within 0 and 2**{bits_max} - 1")
     return number
+
+
+def _check_depth(data: bytes) -> None:
+    """Refuse deep nesting before the parser meets it: that one recurses, and trusts the interpreter's limit."""
+    depth = 0
+    for token in _BRACKET.finditer(data):
+        match token[0]:
+            case b"[" | b"{":
+                depth += 1
+                if depth > DEPTH_MAX:
+                    raise InvalidImportError("document", f"nested more than {DEPTH_MAX} levels deep")
+            case b"]" | b"}":
+                depth -= 1
 
 
 def _digits(where: str, value: object) -> str:

@@ -1,131 +1,91 @@
-"""What holds for every command: help with an example, --json, version, completion, documented in docs/cli.md."""
+"""What a person gets wrong at the keyboard: the exit code says usage, and the answer names what was typed."""
 
-import re
-import subprocess
-import sys
-from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import typer
 
 from flatdb.writelog_file import save_write_logs
-from sidecar.cli.app import app
-from tests.e2e.cli import make_chain, ok, run, run_process
-from tests.source import ROOT
+from tests.e2e.cli import make_chain, ok, run
+
+CHAIN = make_chain(2)
 
 
-def commands(tree: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every command as the words that call it."""
-    for command in tree.registered_commands:
-        assert command.callback is not None
-        yield (*path, command.name or command.callback.__name__)
-    for group in tree.registered_groups:
-        assert group.typer_instance is not None
-        assert group.name is not None
-        yield from commands(group.typer_instance, (*path, group.name))
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    path = tmp_path / "mirror"
+    ok("init", path, "--scheme", "mkvs")
+    return path
 
 
-COMMANDS = sorted(commands(app))
-DOCUMENT = (ROOT / "docs/cli.md").read_text()
-SCHEMA_ROWS = re.findall(r"^\| `leafmirror\.([\w.\-]+)/1` \| (.*) \|$", DOCUMENT, re.MULTILINE)
+def test_no_arguments_show_the_help_and_nothing_else() -> None:
+    """typer raises an error without words here: fails if they are printed, as `error:` and a hint."""
+    for arguments in ((), ("checkpoint",), ("import",)):
+        done = run(*arguments)
+        assert done.code == 2
+        assert "Usage" in done.out
+        assert not done.err
 
 
-def test_the_commands_of_the_design_are_there() -> None:
-    names = {" ".join(command) for command in COMMANDS}
-    assert names == {
-        "init", "apply", "import ethereum-genesis", "import ethereum-writelogs", "status", "get", "scan", "root",
-        "check", "checkpoint create", "checkpoint list", "checkpoint show", "checkpoint verify", "checkpoint prune",
-        "serve", "restore", "sidecar", "demo", "bench", "doctor",
-    }  # fmt: skip
+def test_a_file_that_is_not_there_is_usage(mirror: Path, tmp_path: Path) -> None:
+    """Not a disk that refuses: fails if the cause of DatabaseAccessError is not looked at."""
+    for name in ("missing.ndjson", "missing.cbor.zst"):
+        done = run("apply", mirror, tmp_path / name, "--json")
+        assert (done.code, done.error) == (2, "DatabaseAccessError")
+        assert name in done.document["error"]["message"]
+        assert "path" in done.document["error"]["hint"]
+    (tmp_path / "file").touch()
+    ok("apply", mirror, _saved(tmp_path))
+    assert run("checkpoint", "create", mirror, "--store", tmp_path / "file").code == 2
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_help(command: tuple[str, ...]) -> None:
-    """Fails for a command without an example or without --json."""
-    done = run(*command, "--help")
-    assert done.code == 0
-    assert re.search(r"Example:\s+leafmirror", done.out), done.out
-    assert "--json" in done.out
+def test_an_error_names_the_file_and_the_height(mirror: Path, tmp_path: Path) -> None:
+    """Of several files, and of many heights in them: fails if either is left out."""
+    good, bad = _saved(tmp_path), tmp_path / "bad.ndjson"
+    bad.write_text("{}\n")
+    assert "bad.ndjson, line 1" in run("apply", mirror, good, bad).err
+    other = tmp_path / "other"
+    ok("init", other, "--scheme", "ethereum")
+    assert f"height {CHAIN[0].height}, writes[0]" in run("apply", other, good).err
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_commands_are_documented(command: tuple[str, ...]) -> None:
-    assert f"`leafmirror {' '.join(command)}" in DOCUMENT
+def test_an_empty_mirror_has_no_height_to_cut(mirror: Path, tmp_path: Path) -> None:
+    """A checkpoint needs a root from outside: fails if the empty root of height 0 is made up for it."""
+    store = tmp_path / "store"
+    assert run("checkpoint", "create", mirror, "--store", store).code == 2
+    assert run("checkpoint", "create", mirror, "--store", store, "--root", "c6" * 32).code == 2
+    assert not store.exists()
 
 
-def test_schemas_are_documented() -> None:
-    """The rows of the document are the schemas that the source prints, no more and no fewer."""
-    source = "".join(path.read_text() for path in (ROOT / "sidecar/cli").glob("*.py"))
-    printed = set(re.findall(r'print_json\(\s*"([\w.\-]+)"', source))
-    assert printed == {row[0] for row in SCHEMA_ROWS}
+@pytest.mark.parametrize("command", [("list",), ("show", "latest"), ("verify", "latest"), ("prune", "--keep", 1)])
+def test_looking_at_a_store_that_is_not_there(tmp_path: Path, command: tuple[object, ...]) -> None:
+    """A mistyped path is no empty store, and is not made: fails if the folder is opened all the same."""
+    for url in (tmp_path / "mistyped", f"file://{tmp_path}/mistyped"):
+        done = run("checkpoint", *command, "--store", url)
+        assert done.code == 2
+        assert "mistyped" in done.err
+    assert not (tmp_path / "mistyped").exists()
 
 
-def test_fields_are_documented(tmp_path: Path) -> None:
-    """Each document has exactly the fields of its row, or more that the row names by words."""
-    mirror, store, chain = tmp_path / "m", tmp_path / "s", tmp_path / "c.ndjson"
-    save_write_logs(chain, make_chain(2))
-    documents = [
-        ok("init", mirror, "--scheme", "mkvs"),
-        ok("apply", mirror, chain),
-        ok("status", mirror),
-        ok("get", mirror, "00000020"),
-        ok("root", mirror),
-        ok("check", mirror),
-        ok("checkpoint", "create", mirror, "--store", store),
-        ok("checkpoint", "list", "--store", store),
-        ok("checkpoint", "prune", "--store", store, "--keep", 1),
-        ok("doctor"),
-        ok("doctor", mirror, "--rebuild-catalog", "--store", store),
-        run("status", tmp_path / "absent", "--json").document,
-    ]
-    rows = dict(SCHEMA_ROWS)
-    for document in documents:
-        name = document.pop("schema").removeprefix("leafmirror.").removesuffix("/1")
-        named = re.sub(r"\(each .*?\)|: .*", "", rows[name])
-        assert set(document) == set(re.findall(r"`(\w+)`", named)), name
+def test_only_oasis_kinds(tmp_path: Path) -> None:
+    assert run("init", tmp_path / "a", "--scheme", "mkvs", "--kind", "stat").code == 2
+    assert not (tmp_path / "a").exists()
+    ok("init", tmp_path / "a", "--scheme", "mkvs", "--kind", "state")
 
 
-def test_version() -> None:
-    assert run("--version").out == f"leafmirror {version('leafmirror')}\n"
+@pytest.mark.parametrize("text", ["zz", "abc", "0 0", "0x0", "0x0x00", "é"])
+def test_bad_hex_is_told_in_words(mirror: Path, text: str) -> None:
+    """Fails if Python's own message comes through, which counts from 0 and speaks of arguments."""
+    done = run("get", mirror, text)
+    assert done.code == 2
+    assert f"{text!r} is not hex" in done.err
 
 
-def test_nothing_is_help() -> None:
-    assert "Usage:" in run().out + run().err
+def test_help_shows_sections_in_brackets() -> None:
+    """Fails if the brackets of a configuration section are read as markup and vanish."""
+    assert "[serve]" in run("sidecar", "--help").out
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion(shell: str) -> None:
-    script = run_process("--show-completion", shell, env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"})
-    assert script.code == 0
-    assert "leafmirror" in script.out
-    request = {
-        "COMP_WORDS": "leafmirror checkpoint ",
-        "COMP_CWORD": "2",
-        "_TYPER_COMPLETE_ARGS": "leafmirror checkpoint ",
-    }
-    answer = run_process(
-        env=request | {"_LEAFMIRROR_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    )
-    assert "create" in answer.out
-
-
-def test_the_module_runs() -> None:
-    done = subprocess.run([sys.executable, "-m", "leafmirror", "--version"], capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout.startswith("leafmirror ")
-
-
-def test_a_bug_is_one_line_and_a_traceback_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails if an error of ours reaches the user raw, or if it can no longer be looked into."""
-
-    def broken(*_: object) -> None:
-        raise ZeroDivisionError("of all things")
-
-    monkeypatch.setattr("sidecar.cli.doctor.examine", broken)
-    done = run("doctor", "--json")
-    assert (done.code, done.error) == (1, "InternalError")
-    assert "ZeroDivisionError" in done.err
-    monkeypatch.setenv("LEAFMIRROR_TRACEBACK", "1")
-    with pytest.raises(ZeroDivisionError):
-        run("doctor")
+def _saved(folder: Path) -> Path:
+    path = folder / "good.ndjson"
+    save_write_logs(path, CHAIN)
+    return path

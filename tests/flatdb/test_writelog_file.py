@@ -68,7 +68,7 @@ def test_a_line_that_unfolds_without_end_is_given_up(tmp_path: Path, compress: o
     limits = StoreLimits(value_bytes_max=100, entry_count_max=10, log_bytes_max=1000)
     with pytest.raises(InvalidWriteLogError) as caught:
         next(read_write_logs(path, limits))
-    assert caught.value.entry.startswith("line 1")
+    assert caught.value.entry.startswith(f"{path.name}, line 1")
 
 
 def test_a_window_beyond_the_limit_is_refused(tmp_path: Path) -> None:

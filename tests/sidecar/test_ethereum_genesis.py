@@ -108,6 +108,7 @@ def test_refusals_name_the_place(account: object, where: str) -> None:
         b"{",
         b'{"alloc": 5}',
         b"[" * 100_000,
+        b'["]]]]", ' * 50_000,
         b'{"0x12": "1"}',
         b'{"0xzz": "1"}',
         b'{"a": "1", "a": "1"}',
