@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from proofs.errors import InvalidLeafError, LeafOrderError, MalformedProofError, MissingNodeError
-from proofs.fold import NODE, STEM, Item, fold, leaf_items
+from proofs.fold import LEAF, NODE, STEM, Item, fold
 from proofs.kernel import Kernel
 from proofs.leafrun import LeafRun, leaf_run
 from proofs.natural import decode_natural, encode_natural
@@ -135,17 +135,20 @@ def _take_pair(data: bytes, at: int) -> tuple[tuple[bytes, bytes], int]:
     return (data[at : at + KEY_BYTES], data[value_at:end]), end
 
 
-def prove_state(leaves: Sequence[tuple[bytes, bytes]], request: StateRequest) -> StateAnswer:
+def prove_state(items: Sequence[Item], request: StateRequest) -> StateAnswer:
     """The longest answer within the request's size, at least one pair if there is one.
 
-    `leaves` is the whole state in key order: JAM states are small. Which pairs fit is decided from keys alone.
+    `items` are the whole state in key order: leaves in the range that is asked for and next to it, closed subtrees
+    elsewhere, as a range proof that covers the request has them. Which pairs fit is decided from keys alone.
     """
-    keys = [key for key, _ in leaves]
+    keys = [key for key, _, _, _ in items]
     first, stop = bisect_left(keys, request.start), bisect_right(keys, request.end)
     start_depths = _path_depths(keys, request.start)
     size, last = 0, first
     for index in range(first, stop):
-        key, value = leaves[index]
+        key, value, kind, _ = items[index]
+        if kind != LEAF:
+            raise MalformedProofError("the range that is asked for is not open")
         size += KEY_BYTES + len(encode_natural(len(value))) + len(value)
         depths = _path_depths(keys, key)
         shared = min(start_depths, depths, _JAM.path.parting(request.start, key) + 1)
@@ -153,7 +156,8 @@ def prove_state(leaves: Sequence[tuple[bytes, bytes]], request: StateRequest) ->
             break
         last = index + 1
     targets = [request.start, *keys[first:last][-1:]]
-    return StateAnswer(tuple(boundary_nodes(leaf_items(leaves), targets)), leaf_run(leaves[first:last]))
+    run = leaf_run([(key, value) for key, value, _, _ in items[first:last]])
+    return StateAnswer(tuple(boundary_nodes(items, targets)), run)
 
 
 def boundary_nodes(items: Iterable[Item], targets: Sequence[bytes]) -> list[bytes]:
@@ -280,7 +284,7 @@ def _masked(identity: bytes) -> bytes:
 
 
 def _path_depths(keys: Sequence[bytes], target: bytes) -> int:
-    """How many nodes lie on the path to `target`, from sorted `keys` alone."""
+    """How many nodes lie on the path to `target`, from sorted `keys` (and positions of subtrees beside them) alone."""
     parting = _JAM.path.parting
     after = bisect_left(keys, target)
     if after < len(keys) and keys[after] == target:

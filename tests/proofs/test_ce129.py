@@ -15,7 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proofs import InvalidLeafError, LeafOrderError, MalformedProofError, ProofError, get_scheme, leaf_items, state_root
+from proofs import (
+    InvalidLeafError,
+    Item,
+    LeafOrderError,
+    MalformedProofError,
+    ProofError,
+    get_scheme,
+    leaf_items,
+    state_root,
+)
 from proofs.ce129 import HIGHEST, LOWEST, StateAnswer, StateRequest, decode_pairs, prove_state, verify_state
 from proofs.leafrun import leaf_run
 from tests.properties.scheme_states import STATES, keys_of
@@ -42,12 +51,16 @@ def state(data: Path) -> State:
     return sorted((bytes.fromhex(key), bytes.fromhex(value)) for key, value in leaves.items())
 
 
+def items_of(state: State) -> list[Item]:
+    return list(leaf_items(state))
+
+
 def test_recorded_answers(recorded: Any, state: State) -> None:
     root = bytes.fromhex(recorded["root"])
     for case in recorded["cases"]:
         request = StateRequest(HEADER, bytes.fromhex(case["start"]), bytes.fromhex(case["end"]), case["max_size"])
         assert request.encode()[32:].hex() == case["request_msg"].removeprefix("<header_hash>")
-        nodes, pairs = prove_state(state, request).encode()
+        nodes, pairs = prove_state(items_of(state), request).encode()
         assert nodes.hex() == case["nodes_msg"]
         assert hashlib.sha256(pairs).hexdigest() == case["kv_msg_sha256"]
         verified, more = verify_state(root, request, StateAnswer.decode(nodes, pairs))
@@ -60,7 +73,7 @@ def test_a_walk_over_the_whole_state(recorded: Any, state: State) -> None:
     for step in recorded["walk_max_8000"]:
         assert start.hex() == step["start"]
         request = StateRequest(HEADER, start, HIGHEST, 8000)
-        answer = prove_state(state, request)
+        answer = prove_state(items_of(state), request)
         assert (len(answer.nodes), answer.run.keys[-1].hex()) == (step["n_nodes"], step["last"])
         verified, more = verify_state(root, request, answer)
         leaves += list(verified.run)
@@ -75,7 +88,7 @@ def test_an_honest_answer_verifies(state: State, a: bytes, b: bytes, size_max: i
     root = state_root(JAM, leaf_items(state))
     request = StateRequest(HEADER, start, end, size_max)
     assert StateRequest.decode(request.encode()) == request
-    answer = prove_state(state, request)
+    answer = prove_state(items_of(state), request)
     nodes, pairs = answer.encode()
     assert StateAnswer.decode(nodes, pairs) == answer
     keys = [key for key, _ in state]
@@ -100,7 +113,7 @@ def test_what_passes_is_the_truth(state: State, a: bytes, b: bytes, seed: int) -
     start, end = sorted((a, b))
     root = state_root(JAM, leaf_items(state))
     request = StateRequest(HEADER, start, end, rng.choice((0, 400, SIZE_MAX)))
-    answer = prove_state(state, request)
+    answer = prove_state(items_of(state), request)
     for _ in range(6):
         try:
             verified, more = verify_state(root, request, mutated(answer, rng))
@@ -140,7 +153,7 @@ def mutated(answer: StateAnswer, rng: Random) -> StateAnswer:
 def test_duplicate_and_reordered_nodes_change_nothing(state: State) -> None:
     root = state_root(JAM, leaf_items(state))
     request = StateRequest(HEADER, state[3][0], state[9][0], SIZE_MAX)
-    answer = prove_state(state, request)
+    answer = prove_state(items_of(state), request)
     doubled = replace(answer, nodes=tuple(reversed(answer.nodes)) + answer.nodes[:1])
     assert verify_state(root, request, doubled)[1] is verify_state(root, request, answer)[1]
 
@@ -150,8 +163,8 @@ def test_pairs_outside_the_request(state: State) -> None:
     wide = StateRequest(HEADER, LOWEST, HIGHEST, SIZE_MAX)
     narrow = StateRequest(HEADER, state[1][0], HIGHEST, SIZE_MAX)
     with pytest.raises(InvalidLeafError):
-        verify_state(root, narrow, prove_state(state, wide))
-    answer = prove_state(state, wide)
+        verify_state(root, narrow, prove_state(items_of(state), wide))
+    answer = prove_state(items_of(state), wide)
     with pytest.raises(LeafOrderError):
         verify_state(root, wide, replace(answer, run=leaf_run(list(reversed(list(answer.run))))))
 
@@ -160,7 +173,7 @@ def test_a_leaf_that_does_not_lie_where_its_path_leads() -> None:
     """A node that hashes right and is a leaf of elsewhere cannot be placed."""
     state = [(bytes((first,)) + bytes(30), b"v") for first in (0x00, 0x10, 0xF0)]
     request = StateRequest(HEADER, b"\x08" + bytes(30), b"\x09" + bytes(30), SIZE_MAX)
-    answer = prove_state(state, request)
+    answer = prove_state(items_of(state), request)
     verified, more = verify_state(state_root(JAM, leaf_items(state)), request, answer)
     assert (list(verified.run), more) == ([], False)
     with pytest.raises(ProofError):

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
 from threading import Thread
 
 import pytest
 
-from proofs import ProofError
+from proofs import ProofError, leaf_items
 from proofs.ce129 import HIGHEST, LOWEST, StateRequest
 from sidecar.errors import SourceUnavailableError
-from sidecar.jam.state_request import Carrier, StateServer, answer_state, request_state, tcp_carrier
+from sidecar.jam.state_request import (
+    Carrier,
+    StateServer,
+    answer_state,
+    checkpoint_states,
+    request_state,
+    tcp_carrier,
+)
 from sidecar.jam.trace import Step
+from sync.checkpoint import create_checkpoint
+from sync.checkpoint_store import CheckpointStore
+from sync.manifest import SUBTREE, Cut
+from sync.root import Root
+from tests.sync.states import MemoryView
 
 
 @pytest.fixture
 def answerer(step: Step) -> Carrier:
     assert step.header is not None
-    kept = {step.header.hash: sorted(step.after.leaves.items())}
-    return answer_state(kept.get)
+    header, items = step.header, list(leaf_items(sorted(step.after.leaves.items())))
+    return answer_state(lambda request: items if request.header_hash == header.hash else None)
 
 
 @pytest.fixture(params=["memory", "tcp"])
@@ -45,6 +59,25 @@ def test_a_walk_gives_the_whole_state(carrier: Carrier, step: Step) -> None:
         start = (int.from_bytes(verified.run.keys[-1]) + 1).to_bytes(31)
     assert dict(leaves) == step.after.leaves
     assert len(leaves) == 92
+
+
+@pytest.mark.parametrize("cut", [Cut(chunk_leaves=5), Cut(SUBTREE, chunk_leaves=8), Cut(chunk_leaves=1000)])
+def test_a_checkpoint_answers_as_the_whole_state_does(
+    answerer: Carrier, step: Step, tmp_path: Path, rng: Random, cut: Cut
+) -> None:
+    """Byte for byte, for any range and size, out of a few chunks and the spine."""
+    assert step.header is not None
+    store = CheckpointStore.folder(tmp_path)
+    root = Root("jam", "", b"", step.slot, step.after.root)
+    info = create_checkpoint(MemoryView(step.after.leaves), root, store, cut=cut)
+    carrier = answer_state(checkpoint_states(store, {step.header.hash: info.digest}))
+    keys = sorted(step.after.leaves)
+    for _ in range(40):
+        start, end = sorted(rng.choice((rng.randbytes(31), rng.choice(keys))) for _ in range(2))
+        request = StateRequest(step.header.hash, start, end, rng.choice((0, 900, 5000, 2**32 - 1)))
+        question = b"\x81" + (98).to_bytes(4, "little") + request.encode()
+        assert carrier(question) == answerer(question)
+        request_state(carrier, step.after.root, request)
 
 
 def test_an_unknown_block_is_rejected(carrier: Carrier, step: Step) -> None:
