@@ -1,6 +1,6 @@
 """What every question shares: its options, the frame of its JSON lines, and a place to work.
 
-A question is a module with `measure(options) -> Iterator[Fields]` that ends in `main(__name__, measure, …)`.
+A question is a module with OPTIONS of its own and `measure(options) -> Iterator[Fields]`; run, it calls `main`.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Measure = Callable[[argparse.Namespace], Iterator[Fields]]
 LIBRARIES = ("leafmirror", "rocksdict", "zstandard", "aiohttp")
 
 
-def options_of(question: str, arguments: list[str] | None = None, **defaults: Any) -> argparse.Namespace:
-    """The options of a question: those below, and every keyword in `defaults` as one more."""
+def options_of(question: str, own: Fields, arguments: list[str] | None = None) -> argparse.Namespace:
+    """The options of a question: those of all, and `own` with their defaults, which may be others for the former."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{question}")
     common: Fields = {"leaves": 1_000_000, "shape": "uniform-mkvs", "seed": 1, "dir": "", "repeat": 1}
-    for name, default in (common | defaults).items():
+    for name, default in (common | own).items():
         choices = SHAPES if name == "shape" else None
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, choices=choices)
     parser.add_argument("--json", action="store_true", help="the whole frame, not only what was found")
@@ -54,9 +54,9 @@ def frame(question: str, options: argparse.Namespace, found: Mapping[str, Any]) 
     }
 
 
-def main(question: str, measure: Measure, **defaults: Any) -> None:
+def main(question: str, measure: Measure, own: Fields) -> None:
     """Answer on the command line: one line for each finding."""
-    options = options_of(question, **defaults)
+    options = options_of(question, own)
     require_native_kernel()
     for found in measure(options):
         sys.stdout.write(json.dumps(frame(question, options, found) if options.json else found) + "\n")

@@ -1,6 +1,7 @@
 """How long does one write log take: synced, and kept? New keys and overwrites in equal parts, values of 1 kB.
 
-The mirror holds `--leaves` such leaves before the clock starts.
+The mirror holds `--leaves` such leaves before the clock starts. With `--peers 1`: NOMT with the same logs, which also
+computes a root for each.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.answer import Fields, main, workplace
+from benchmarks.peers import nomt
 from benchmarks.workload import uniform
 from flatdb import WriteLog
 from sidecar.bench import fill
@@ -20,11 +22,16 @@ from sync.mirror import Mirror
 VALUE_BYTES = 1024
 
 
+OPTIONS: Fields = {"puts": 20_000, "logs": 20, "peers": 0}
+
+
 def measure(options: argparse.Namespace) -> Iterator[Fields]:
     rng = random.Random(options.seed)
     with workplace(options) as work:
         path = Path(work) / "mirror"
         held: list[bytes] = []
+        if options.peers:
+            yield _nomt(options, Path(work))
         fill(path, "mkvs", _noting(uniform(options.leaves, options.seed, value_bytes=VALUE_BYTES), held))
         seconds: list[float] = []
         with Mirror.open(path) as mirror:
@@ -35,12 +42,22 @@ def measure(options: argparse.Namespace) -> Iterator[Fields]:
                 seconds.append(time.perf_counter() - began)
     seconds.sort()
     yield {
+        "who": "leafmirror",
         "puts": options.puts,
         "seconds_median": seconds[len(seconds) // 2],
         "seconds_max": seconds[-1],
         "seconds_min": seconds[0],
         "puts_per_second": options.puts * len(seconds) / sum(seconds),
     }
+
+
+def _nomt(options: argparse.Namespace, work: Path) -> Fields:
+    """The same state and the same kind of logs: keys are as random as hashes."""
+    rng = random.Random(options.seed)
+    state = list(uniform(options.leaves, options.seed, value_bytes=VALUE_BYTES))
+    held = [key for key, _ in state]
+    logs = [_write_log(rng, held, height, options.puts).writes for height in range(2, 2 + options.logs)]
+    return nomt.apply(work, state, [[(key, value or b"") for key, value in writes] for writes in logs])
 
 
 def _noting(leaves: Iterator[tuple[bytes, bytes]], keys: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -55,4 +72,4 @@ def _write_log(rng: random.Random, held: list[bytes], height: int, puts: int) ->
 
 
 if __name__ == "__main__":
-    main("apply", measure, puts=20_000, logs=20)
+    main("apply", measure, OPTIONS)

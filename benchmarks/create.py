@@ -1,4 +1,7 @@
-"""How fast does a mirror become a checkpoint: read, folded, compressed, proven, synced, published?"""
+"""How fast does a mirror become a checkpoint: read, folded, compressed, proven, synced, published?
+
+With `--peers 1`, and a shape of the scheme `mkvs`: Oasis Core's creator and restorer on the same leaves.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.answer import Fields, main, workplace
+from benchmarks.peers import oasis
 from benchmarks.workload import SHAPES
 from sidecar.bench import fill, time_create
 from sync.compression import LEVEL_DEFAULT
+
+OPTIONS: Fields = {"leaves": 2_000_000, "workers": os.cpu_count() or 1, "level": LEVEL_DEFAULT, "peers": 0}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Fields]:
@@ -29,7 +35,10 @@ def measure(options: argparse.Namespace) -> Iterator[Fields]:
                 "leaves_per_second": figure.per_second,
                 "stored_bytes": size,
             }
+        if options.peers and scheme == "mkvs":
+            for on_disk in (False, True):
+                yield from oasis.measure(Path(work), generate(options.leaves, options.seed), on_disk=on_disk)
 
 
 if __name__ == "__main__":
-    main("create", measure, leaves=2_000_000, workers=os.cpu_count() or 1, level=LEVEL_DEFAULT)
+    main("create", measure, OPTIONS)

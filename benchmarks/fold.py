@@ -17,6 +17,9 @@ from sidecar.bench import time_fold
 PYTRIE_LEAVES = 20_000
 
 
+OPTIONS: Fields = {"repeat": 3, "peers": 0}
+
+
 def measure(options: argparse.Namespace) -> Iterator[Fields]:
     scheme, generate = SHAPES[options.shape]
     leaves = list(generate(options.leaves, options.seed))
@@ -34,4 +37,4 @@ def measure(options: argparse.Namespace) -> Iterator[Fields]:
 
 
 if __name__ == "__main__":
-    main("fold", measure, repeat=3, peers=0)
+    main("fold", measure, OPTIONS)

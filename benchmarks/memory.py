@@ -21,6 +21,9 @@ from sync.root import Root
 INTERVAL_S = 0.1
 
 
+OPTIONS: Fields = {}
+
+
 def measure(options: argparse.Namespace) -> Iterator[Fields]:
     scheme, generate = SHAPES[options.shape]
     with workplace(options) as work:
@@ -75,4 +78,4 @@ def _pss(pid: int) -> int:
 
 
 if __name__ == "__main__":
-    main("memory", measure)
+    main("memory", measure, OPTIONS)

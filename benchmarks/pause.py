@@ -26,6 +26,16 @@ VIEWS_OPEN = 2
 BUCKETS_MS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
+OPTIONS: Fields = {
+    "leaves": 100_000,
+    "rate": 5_000,
+    "log_writes": 500,
+    "pauses": 200,
+    "interval_ms": 100,
+    "maker": "iterators",
+}
+
+
 def measure(options: argparse.Namespace) -> Iterator[Fields]:
     pauses: list[float] = []
     waits: list[float] = []
@@ -96,4 +106,4 @@ def _percentiles(seconds: list[float]) -> Fields:
 
 
 if __name__ == "__main__":
-    main("pause", measure, leaves=100_000, rate=5_000, log_writes=500, pauses=200, interval_ms=100, maker="iterators")
+    main("pause", measure, OPTIONS)

@@ -14,6 +14,8 @@ from benchmarks.answer import Fields, main, workplace
 from benchmarks.workload import SHAPES
 from sidecar.bench import endpoint, fill, time_create, time_restore
 
+OPTIONS: Fields = {}
+
 
 def measure(options: argparse.Namespace) -> Iterator[Fields]:
     scheme, generate = SHAPES[options.shape]
@@ -33,4 +35,4 @@ def measure(options: argparse.Namespace) -> Iterator[Fields]:
 
 
 if __name__ == "__main__":
-    main("restore", measure)
+    main("restore", measure, OPTIONS)

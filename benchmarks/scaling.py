@@ -14,6 +14,9 @@ from sidecar.bench import endpoint, fill, time_create, time_restore
 SMALLEST = 10_000
 
 
+OPTIONS: Fields = {}
+
+
 def measure(options: argparse.Namespace) -> Iterator[Fields]:
     scheme, generate = SHAPES[options.shape]
     count = SMALLEST
@@ -36,4 +39,4 @@ def measure(options: argparse.Namespace) -> Iterator[Fields]:
 
 
 if __name__ == "__main__":
-    main("scaling", measure)
+    main("scaling", measure, OPTIONS)

@@ -31,6 +31,9 @@ BUFFER_BYTES = 2**20
 NO_LIMIT = 2**40
 
 
+OPTIONS: Fields = {"leaves": 500_000, "clients": 2, "seconds": 2.0}
+
+
 def measure(options: argparse.Namespace) -> Iterator[Fields]:
     scheme, generate = SHAPES[options.shape]
     with workplace(options) as work:
@@ -156,4 +159,4 @@ def _drain(address: tuple[str, int], seconds: float) -> int:
 
 
 if __name__ == "__main__":
-    main("serving", measure, leaves=500_000, clients=2, seconds=2.0)
+    main("serving", measure, OPTIONS)

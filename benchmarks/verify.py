@@ -17,6 +17,9 @@ from proofs import LeafRun, RangeProof, fold, frontier_root, get_kernel, get_sch
 PROOF_BYTES_MAX = 2**20
 
 
+OPTIONS: Fields = {"leaves": 200_000, "range_leaves": 2_000, "ranges": 50, "repeat": 3, "peers": 0}
+
+
 def measure(options: argparse.Namespace) -> Iterator[Fields]:
     name, generate = SHAPES[options.shape]
     leaves = list(generate(options.leaves, options.seed))
@@ -53,4 +56,4 @@ def _verify(name: str, root: bytes, claims: list[tuple[bytes, bytes]]) -> float:
 
 
 if __name__ == "__main__":
-    main("verify", measure, leaves=200_000, range_leaves=2_000, ranges=50, repeat=3, peers=0)
+    main("verify", measure, OPTIONS)

@@ -2,7 +2,7 @@
 
 Three shapes. `uniform`: random keys. `oasis`: module prefixes of uneven weight, as a ParaTime's state has them.
 `ethereum`: accounts and storage with a heavy tail, one giant contract among them; storage roots are right, so the
-state folds to a root.
+state folds to a root; nobody has code.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def ethereum(count: int, seed: int) -> Iterator[Leaf]:
         account = Account(rng.randint(0, 200), rng.getrandbits(64))
         if keys:
             root = frontier_root(mpt, kernel.frontier(mpt, LeafRun(keys, values)))
-            account = Account(1, rng.getrandbits(32), root, rng.randbytes(32))
+            account = Account(1, rng.getrandbits(32), root)
         yield owner, account.slim()
         for key, value in zip(keys, values, strict=True):
             yield owner + key, value

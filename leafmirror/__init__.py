@@ -3,7 +3,7 @@
 These names are the public ones, with what their signatures speak of; nothing else of this distribution is promised.
 A mirror is filled, and cut into a checkpoint:
 
->>> import tempfile
+>>> import shutil, tempfile
 >>> from pathlib import Path
 >>> from leafmirror import CheckpointStore, Mirror, WriteLog, create_checkpoint, get_scheme, prove, verify_range
 >>> folder = Path(tempfile.mkdtemp())
@@ -20,6 +20,7 @@ Whoever trusts that root needs to trust nobody for what lies below it:
 >>> verified = verify_range(get_scheme("mkvs"), root.hash, proof, leaves)
 >>> verified.get(b"pear"), verified.get(b"pepper")
 (b'green', None)
+>>> shutil.rmtree(folder)
 
 `make_app` serves a store over HTTP; `restore`, or `Restore` step by step, brings a state from such endpoints.
 """
@@ -61,13 +62,16 @@ from sync.errors import (
     CheckpointExistsError,
     CheckpointMismatchError,
     CheckpointNotFoundError,
+    CodeUnavailableError,
     FormatError,
     InvalidChunkError,
     InvalidManifestError,
+    InvalidStateError,
     LimitExceededError,
     MirrorMismatchError,
     NoPeersLeftError,
     NoSpaceError,
+    OversizeError,
     PeerError,
     PeerMisbehavedError,
     PeerRefusedError,
@@ -79,6 +83,7 @@ from sync.errors import (
     StoreLockedError,
     SyncError,
     UnprovableError,
+    WorkerLostError,
 )
 from sync.limits import Limits
 from sync.manifest import Cut
@@ -96,6 +101,7 @@ __all__ = [
     "CheckpointMismatchError",
     "CheckpointNotFoundError",
     "CheckpointStore",
+    "CodeUnavailableError",
     "Cut",
     "DatabaseAccessError",
     "DatabaseCorruptError",
@@ -115,6 +121,7 @@ __all__ = [
     "InvalidChunkError",
     "InvalidLeafError",
     "InvalidManifestError",
+    "InvalidStateError",
     "InvalidWriteLogError",
     "LeafOrderError",
     "LeafRun",
@@ -127,6 +134,7 @@ __all__ = [
     "MissingNodeError",
     "NoPeersLeftError",
     "NoSpaceError",
+    "OversizeError",
     "PeerError",
     "PeerMisbehavedError",
     "PeerRefusedError",
@@ -146,6 +154,7 @@ __all__ = [
     "UnknownSchemeError",
     "UnprovableError",
     "VerifiedRange",
+    "WorkerLostError",
     "WriteLog",
     "create_checkpoint",
     "get_scheme",

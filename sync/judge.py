@@ -90,13 +90,12 @@ class Judge:
             ForgedManifestError, ForgedChunkError: the announced bytes, and wrong: the manifest's givers lied.
         """
         content: tuple[ListedCheckpoint, ...] | Manifest | LeafRun
-        match request:
-            case ListingRequest():
-                content = self._listing(request, untrusted)
-            case ManifestRequest():
-                content = self._manifest(request, untrusted)
-            case ChunkRequest():
-                content = self._chunk(request, untrusted, code)
+        if isinstance(request, ListingRequest):
+            content = self._listing(request, untrusted)
+        elif isinstance(request, ManifestRequest):
+            content = self._manifest(request, untrusted)
+        else:
+            content = self._chunk(request, untrusted, code)
         return Judged(request, len(untrusted), content, _judge=_JUDGE)
 
     def _listing(self, request: ListingRequest, untrusted: bytes) -> tuple[ListedCheckpoint, ...]:

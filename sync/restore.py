@@ -321,10 +321,11 @@ def restore(
         UnknownSchemeError, and flatdb's DatabaseError.
     """
 
-    async def run() -> Report:
-        async with Restore(peers, root, to, limits=limits, monitor=monitor, kernel=kernel) as running:
-            async for _ in running:
-                pass
-            return running.report
+    return asyncio.run(_finish(Restore(peers, root, to, limits=limits, monitor=monitor, kernel=kernel)))
 
-    return asyncio.run(run())
+
+async def _finish(running: Restore) -> Report:
+    async with running:
+        async for _ in running:
+            pass
+    return running.report

@@ -364,7 +364,8 @@ class RestoreSession:
 
     def _convict(self, offer: Offer, reason: str, now: float) -> None:
         """Everyone who gave this manifest lied, and nobody will be believed who offers it again."""
-        for giver in offer.givers.keys() & set(self.peers.alive()):
+        alive = self.peers.alive()
+        for giver in [giver for giver in offer.givers if giver in alive]:
             self._fault(InvalidManifestError(giver, reason), now)
         if not offer.dead:
             offer.dead = True

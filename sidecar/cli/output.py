@@ -220,9 +220,10 @@ class LineMonitor(SilentMonitor):
 
     def advanced(self, phase: str, count: int) -> None:
         self._done += count
-        if self._now() - self._spoken >= LINE_INTERVAL_S:
-            self._spoken = self._now()
-            self._write(f"{self._title}: {phase}: {self._progress()}")
+        now = self._now()
+        if now - self._spoken >= LINE_INTERVAL_S:
+            self._spoken = now
+            self._write(f"{self._title}: {phase}: {self._progress(now)}")
 
     def phase_finished(self, phase: str) -> None:
         if self._spoken > self._started:
@@ -231,8 +232,8 @@ class LineMonitor(SilentMonitor):
     def event(self, name: str, **fields: object) -> None:
         self._write(f"{self._title}: {_sentence(self._title, name, fields)}")
 
-    def _progress(self) -> str:
-        rate = self._done / max(self._now() - self._started, 1e-9)
+    def _progress(self, now: float) -> str:
+        rate = self._done / max(now - self._started, 1e-9)
         if not self._total:
             return f"{self._done} {self._unit}, {rate:.0f}/s"
         share = f"{self._done}/{self._total} {self._unit} ({100 * self._done / self._total:.0f} %)"

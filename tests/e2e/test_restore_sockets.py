@@ -17,6 +17,7 @@ from sync.manifest import Cut
 from sync.mirror import Mirror
 from sync.peers import Verdict
 from sync.restore import Report, Restore
+from sync.restore import restore as restore_blocking
 from sync.server import make_app, serving
 from tests.faults import flip_bit, kill_after_lines
 from tests.sync.states import checkpoint, state_of
@@ -122,3 +123,16 @@ async def test_kill_9_loses_only_what_was_in_flight(
     await asyncio.to_thread(check, to, info)
     assert report.ranges_before >= 2 * chunk_count
     assert report.chunks_stored == info.chunk_count - report.ranges_before
+
+
+async def test_the_blocking_call(published: tuple[CheckpointStore, CheckpointInfo], tmp_path: Path) -> None:
+    """`restore` is the same restore, for callers without a loop; it refuses names that are no peers at once."""
+    store, info = published
+    async with serving(make_app(store), "127.0.0.1", 0) as url:
+        report = await asyncio.to_thread(restore_blocking, [url], info.root, tmp_path / "db", limits=LIMITS)
+    await asyncio.to_thread(check, tmp_path / "db", info)
+    assert report.chunks_stored == info.chunk_count
+    for peers in ([], ["localhost:80"], [url, url]):
+        with pytest.raises(ValueError):
+            restore_blocking(peers, info.root, tmp_path / "other")
+    assert not (tmp_path / "other").exists()

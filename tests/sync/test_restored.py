@@ -1,0 +1,100 @@
+"""RestoredState: ranges as names, the fold over the database's own disk, and who may work on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flatdb import FlatDB
+from flatdb.errors import DatabaseCorruptError, IncompleteDatabaseError
+from proofs import get_kernel
+from sync.coverage import KeyRange
+from sync.errors import RestoreConflictError
+from sync.limits import Limits
+from sync.restored import ADVANCE_LEAVES, RestoredState, decode_range, encode_range, restore_key
+from sync.root import Root
+from tests.sync.states import root_of, state_of
+
+ROOT = root_of("mkvs", state_of("mkvs").state)
+
+
+def begin(path: Path, root: Root = ROOT) -> RestoredState:
+    return RestoredState(path, root, Limits(), get_kernel())
+
+
+@given(st.binary(max_size=300), st.none() | st.binary(max_size=300))
+def test_ranges_there_and_back(start: bytes, end: bytes | None) -> None:
+    """Fails if "no end" and an empty end are one, or if two ranges share a name."""
+    assert decode_range(encode_range(start, end)) == (start, end)
+
+
+def test_the_longest_keys_fit_a_name(tmp_path: Path) -> None:
+    longest: KeyRange = (b"\xfe" * 8191, b"\xff" * 8191)
+    state = begin(tmp_path / "db")
+    state._db.ingest(b"L" + encode_range(*longest), [])
+    state._db.ingest(b"C" + bytes(32), [])
+    assert state.ranges() == [longest]
+    state.close()
+
+
+def test_every_field_of_the_root_is_in_the_key() -> None:
+    others = [
+        Root("mpt", ROOT.kind, ROOT.namespace, ROOT.height, ROOT.hash),
+        Root("mkvs", "io", ROOT.namespace, ROOT.height, ROOT.hash),
+        Root("mkvs", ROOT.kind, b"n", ROOT.height, ROOT.hash),
+        Root("mkvs", ROOT.kind, ROOT.namespace, ROOT.height + 1, ROOT.hash),
+        Root("mkvs", ROOT.kind, ROOT.namespace, ROOT.height, bytes(32)),
+    ]
+    assert len({restore_key(root) for root in (ROOT, *others)}) == 6
+
+
+def test_two_restores_of_one_directory(tmp_path: Path) -> None:
+    """A second process, or a second call, is told that somebody works here."""
+    first = begin(tmp_path / "db")
+    with pytest.raises(RestoreConflictError):
+        begin(tmp_path / "db")
+    first.close()
+    begin(tmp_path / "db").close()
+
+
+def leaves(tmp_path: Path) -> RestoredState:
+    state = begin(tmp_path / "db")
+    state._db.ingest(b"L" + encode_range(b"", None), sorted(state_of("mkvs").state.items()))
+    return state
+
+
+def test_the_fold_is_that_of_the_database(tmp_path: Path) -> None:
+    state = leaves(tmp_path)
+    heard: list[int] = []
+    fold = state.fold(heard.append, lambda: False)
+    assert fold is not None
+    assert (fold.root_hash, fold.leaf_count) == (ROOT.hash, len(state_of("mkvs").state))
+    state.close()
+    with pytest.raises(IncompleteDatabaseError):
+        FlatDB.open(tmp_path / "db")
+    begin(tmp_path / "db").seal()
+    with FlatDB.open(tmp_path / "db") as db:
+        assert db.head is not None
+        assert (db.head.height, db.head.root, db.head.verified) == (ROOT.height, ROOT.hash, True)
+        assert not list(db.check())
+
+
+def test_a_fold_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = leaves(tmp_path)
+    monkeypatch.setattr("sync.restored.ADVANCE_LEAVES", 100)
+    heard: list[int] = []
+    assert state.fold(heard.append, lambda: len(heard) == 3) is None
+    assert heard == [100, 100, 100]
+    state.close()
+    assert ADVANCE_LEAVES > 100
+
+
+def test_leaves_that_no_state_holds_are_damage(tmp_path: Path) -> None:
+    state = RestoredState(tmp_path / "db", root_of("ethereum", {}), Limits(), get_kernel())
+    state._db.ingest(b"L" + encode_range(b"", None), [(b"\1" * 32, b"no account")])
+    with pytest.raises(DatabaseCorruptError):
+        state.fold(lambda count: None, lambda: False)
+    state.close()
