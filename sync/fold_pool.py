@@ -9,9 +9,11 @@ database's own threads do not survive a fork.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -120,7 +122,8 @@ def _in_pool(tasks: Iterable[RunTask], pool: Executor, workers: int) -> Iterator
     waiting: deque[Future[FoldedRun | Refusal]] = deque()
     try:
         for task in tasks:
-            waiting.append(pool.submit(fold_run, task))
+            with _interrupts_blocked():
+                waiting.append(pool.submit(fold_run, task))
             if len(waiting) >= _TASKS_PER_WORKER * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -129,6 +132,16 @@ def _in_pool(tasks: Iterable[RunTask], pool: Executor, workers: int) -> Iterator
         raise WorkerLostError(workers) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """What is started within never sees Ctrl-C, which a terminal sends to every process: whoever started it ends it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _pool(kernel: Kernel, workers: int) -> Executor:

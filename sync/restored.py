@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -120,19 +121,19 @@ class RestoredState:
     def _fold(self, advanced: Callable[[int], None], stopped: Callable[[], bool]) -> Fold | None:
         code: set[bytes] = set()
         count = 0
+        has_code = self._scheme.capabilities.has_code
 
         def passing() -> Iterator[tuple[bytes, bytes]]:
             nonlocal count
-            for leaf in self._db.scan():
-                if not count % ADVANCE_LEAVES and count:
-                    advanced(ADVANCE_LEAVES)
-                    if stopped():
-                        raise _StoppedError
-                count += 1
-                digest = self._scheme.code_hash(*leaf)
-                if digest is not None:
-                    code.add(digest)
-                yield leaf
+            stream = self._db.scan()
+            while part := list(islice(stream, ADVANCE_LEAVES)):
+                if has_code:
+                    code.update(digest for leaf in part if (digest := self._scheme.code_hash(*leaf)) is not None)
+                yield from part
+                count += len(part)
+                advanced(len(part))
+                if stopped():
+                    raise _StoppedError
 
         try:
             root_hash = fold_leaves(self._scheme, passing(), kernel=self._kernel)

@@ -42,7 +42,6 @@ MetricsSource = Callable[[], tuple[bytes, str]]  # the metrics, and their conten
 ReadySource = Callable[[], str | None]  # why requests should go elsewhere for now, or None
 
 _LIMITS: Final = web.AppKey("limits", Limits)
-_SILENT: Final = web.AppKey("silent", set[web.RequestHandler])
 
 DISK_THREADS: Final = 8
 PROOF_THREADS: Final = 2
@@ -81,7 +80,6 @@ def make_app(
     app.router.add_get(wire.METRICS, endpoint.metrics)
     app.router.add_get(wire.OPENAPI, endpoint.openapi)
     app[_LIMITS] = endpoint.limits
-    app[_SILENT] = endpoint.silent
     app.on_response_prepare.append(_sign)
     app.on_shutdown.append(endpoint.stop)
     app.on_cleanup.append(endpoint.close)
@@ -102,12 +100,12 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[s
         app,
         access_log=None,
         handler_cancellation=True,
-        keepalive_timeout=limits.stall_timeout_s,
+        keepalive_timeout=limits.stall_timeout_s,  # also for a connection whose first request never ends
         shutdown_timeout=limits.shutdown_timeout_s,
     )
     await runner.setup()
     assert runner.server is not None
-    accept = partial(_accept, runner.server, limits, app[_SILENT], loop)
+    accept = partial(_accept, runner.server, limits)
     try:
         server = await loop.create_server(accept, host, port)
         try:
@@ -132,7 +130,6 @@ class Endpoint:
         ready: ReadySource,
     ) -> None:
         self.limits = limits
-        self.silent: set[web.RequestHandler] = set()
         self._store = store
         self._objects = StoredObjects(store)
         self._mirror = mirror
@@ -157,7 +154,6 @@ class Endpoint:
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Quota, errors as JSON, and one event for each answer."""
-        self.silent.discard(request.protocol)
         try:
             response = await self._answer(request, handler)
         except ConnectionError:
@@ -348,28 +344,11 @@ class _Refused(asyncio.Protocol):
         transport.abort()
 
 
-def _accept(
-    server: web.Server,
-    limits: Limits,
-    silent: set[web.RequestHandler],
-    loop: asyncio.AbstractEventLoop,
-) -> asyncio.BaseProtocol:
-    """A new connection: refused beyond a bound, and cut if no whole request comes in time.
-
-    aiohttp times out idle connections, but not one whose first request trickles in for ever.
-    """
+def _accept(server: web.Server, limits: Limits) -> asyncio.BaseProtocol:
+    """A new connection, refused beyond a bound."""
     if len(server.connections) >= CONNECTIONS_PER_REQUEST * limits.requests_max:
         return _Refused()
-    connection = server()
-    silent.add(connection)
-
-    def hang_up() -> None:
-        if connection in silent:
-            silent.discard(connection)
-            connection.force_close()
-
-    loop.call_later(limits.stall_timeout_s, hang_up)
-    return connection
+    return server()
 
 
 def _sent(request: web.Request, response: web.StreamResponse) -> int:

@@ -6,6 +6,7 @@ Commands parse, call one function of the layers below, and print. Nothing is dec
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     # Looked up here and not in the parsed options: a wrong usage is an error before there are any.
     as_json = "--json" in arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that knows fewer characters, or a path that is no text, must not end a command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = app(args=arguments, prog_name="leafmirror", standalone_mode=False)
         sys.stdout.flush()

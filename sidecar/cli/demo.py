@@ -15,7 +15,7 @@ import typer
 
 from proofs import get_kernel
 from sidecar.cli.options import AsJSON
-from sidecar.cli.output import StepPrinter, print_json, print_line, print_table, print_verdict
+from sidecar.cli.output import StepPrinter, print_json, print_line, print_table, print_verdict, shorten_hashes
 from sidecar.demo.scene import ETHEREUM, MKVS, Demo
 
 __all__ = ["demo"]
@@ -70,7 +70,7 @@ def demo(
         print_json("demo", facts | {"steps": [asdict(s) for s in run.steps], "peers": run.peers, "kept": kept})
         return
     print_line("")
-    rows = [(peer["nature"], peer["verdict"], peer["chunks"], peer["reason"]) for peer in run.peers]
+    rows = [(peer["nature"], peer["verdict"], peer["chunks"], shorten_hashes(peer["reason"])) for peer in run.peers]
     print_table(("peer", "verdict", "chunks", "why"), rows)
     print_line("")
     print_verdict(True, f"height {run.root.height}, root 0x{run.root.hash.hex()}")

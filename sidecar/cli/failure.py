@@ -56,6 +56,7 @@ _EXIT_CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (flatdb.FlatDBError, ExitCode.WRONG),
     (sync.PeerError, ExitCode.UNREACHABLE),
     (sync.NoPeersLeftError, ExitCode.UNREACHABLE),
+    (sync.NoSpaceError, ExitCode.REFUSED),
     (sync.StoreAccessError, ExitCode.REFUSED),
     (sync.StoreLockedError, ExitCode.REFUSED),
     (sync.RestoreConflictError, ExitCode.REFUSED),

@@ -7,6 +7,7 @@ never renamed or removed. Bytes are hex without 0x, heights and counts are integ
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,11 +42,14 @@ __all__ = [
     "print_pairs",
     "print_table",
     "print_verdict",
+    "shorten_hashes",
 ]
 
 SCHEMA_VERSION = 1
 LINE_INTERVAL_S = 2.0
 LINE_WIDTH = 200
+
+_HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 class ProgressStyle(StrEnum):
@@ -86,6 +90,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     for row in rows:
         table.add_row(*(escape(_plain(cell)) for cell in row))
     _console().print(table)
+
+
+def shorten_hashes(text: str) -> str:
+    """The text with only the beginning of each 32-byte hash: tables are for people, --json has all of it."""
+    return _HASH.sub(r"\1…", text)
 
 
 def print_verdict(good: bool, text: str) -> None:

@@ -20,6 +20,7 @@ from sidecar.cli.output import (
     print_pairs,
     print_table,
     print_verdict,
+    shorten_hashes,
 )
 from sync.limits import Limits
 from sync.peers import Verdict
@@ -139,7 +140,7 @@ def _print(report: Report, to: Path) -> None:
             ("received", f"{report.bytes_received / 2**20:.2f} MiB in {report.elapsed_s:.1f} s"),
         )
     )
-    rows = [(peer.peer, peer.verdict, peer.chunks, peer.reason) for peer in report.peers]
+    rows = [(peer.peer, peer.verdict, peer.chunks, shorten_hashes(peer.reason)) for peer in report.peers]
     print_table(("peer", "verdict", "chunks", "why"), rows)
     bad = [peer.peer for peer in report.peers if peer.verdict is Verdict.MISBEHAVED]
     if bad:

@@ -57,7 +57,7 @@ class FileSource:
                 for write_log in write_logs:
                     if after is None or write_log.height > after:
                         yield write_log
-                if not write_logs:
+                if not reader.backlog_bytes:
                     await asyncio.sleep(self._poll_s)
         finally:
             reader.close()
@@ -85,7 +85,7 @@ class LineReader:
         self.line_count = 0
         """Lines that the caller has used, for its messages."""
         self.backlog_bytes = 0
-        """Bytes behind the last complete line, when the file was last looked at."""
+        """Bytes that were there and not read yet, when the file was last looked at."""
         self._path = path
         self._line_bytes_max = line_bytes_max
         self._file: BinaryIO | None = None

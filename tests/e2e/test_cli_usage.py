@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flatdb.writelog_file import save_write_logs
-from tests.e2e.cli import make_chain, ok, run
+from tests.e2e.cli import make_chain, ok, run, run_process
 
 CHAIN = make_chain(2)
 
@@ -83,6 +83,14 @@ def test_bad_hex_is_told_in_words(mirror: Path, text: str) -> None:
 def test_help_shows_sections_in_brackets() -> None:
     """Fails if the brackets of a configuration section are read as markup and vanish."""
     assert "[serve]" in run("sidecar", "--help").out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_knows_fewer_characters(tmp_path: Path, encoding: str) -> None:
+    """Fails if what cannot be written ends the command: its work was done by then."""
+    done = run_process("init", tmp_path / "мир", "--scheme", "mkvs", env={"PYTHONIOENCODING": encoding})
+    assert done.code == 0
+    assert "\\u043c\\u0438\\u0440" in done.out
 
 
 def _saved(folder: Path) -> Path:

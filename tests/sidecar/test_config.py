@@ -38,6 +38,7 @@ def test_defaults(file: Path) -> None:
 
 def test_variables_are_stronger_than_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails if the order of sources is turned round, or if one variable hides the rest of its section."""
+    file.write_text(MINIMAL + "keep_last = 2\n[serve]\nlisten = '127.0.0.1:2'\n")
     monkeypatch.setenv("LEAFMIRROR_CHECKPOINT__KEEP_LAST", "9")
     monkeypatch.setenv("LEAFMIRROR_SERVE__LISTEN", "0.0.0.0:1")
     config = load_config(file)

@@ -42,6 +42,7 @@ def test_no_error_of_ours_is_called_a_bug(kind: type[Exception]) -> None:
         (sync.PeerUnavailableError("p", "timeout"), ExitCode.UNREACHABLE),
         (sync.NoPeersLeftError({}), ExitCode.UNREACHABLE),
         (sync.CheckpointNotFoundError("x"), ExitCode.USAGE),
+        (sync.NoSpaceError(Path("d"), needed=2, free=1), ExitCode.REFUSED),
         (proofs.RootMismatchError(b"a", b"b"), ExitCode.WRONG),
         (proofs.UnknownSchemeError("x", ()), ExitCode.USAGE),
         (sidecar.ConfigError("k", "r"), ExitCode.USAGE),

@@ -122,6 +122,12 @@ async def test_follow_gives_what_comes_later(path: Path) -> None:
     assert (source.latest_height, source.backlog_bytes, source.name) == (3, 0, str(path))
 
 
+async def test_a_long_line_is_read_without_waiting(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails if the source sleeps within a line: a large height would take minutes."""
+    monkeypatch.setattr("sidecar.sources.file.READ_BYTES", 4)
+    assert await take(FileSource(append(path, LINES[0]), poll_s=60.0), 1) == LOGS[:1]
+
+
 async def test_follow_after_a_height(path: Path) -> None:
     assert await take(FileSource(append(path, b"".join(LINES)), poll_s=0.001), 2, after=3) == LOGS[4:]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -68,3 +69,21 @@ def test_a_lost_worker_is_told() -> None:
     with pytest.raises(WorkerLostError) as caught:
         list(folded_runs([run], "mkvs", level=0, kernel=DeadlyKernel(), workers=2))
     assert caught.value.workers == 2
+
+
+class ShieldedKernel(ThreadedKernel):
+    """Dies where Ctrl-C would end it with a traceback."""
+
+    name = "reference"
+
+    def pieces(self, *arguments: object, **options: object) -> list[Frontier]:
+        if signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+            os._exit(1)
+        return super().pieces(*arguments, **options)
+
+
+def test_an_interrupt_does_not_reach_the_workers() -> None:
+    """Also not while they are being started. Fails without the block around `submit`."""
+    runs = [CutRun(None, leaf_run([(b"a", b"1")]), b"b"), CutRun(b"a", leaf_run([(b"b", b"2")]), None)]
+    assert len(list(folded_runs(runs, "mkvs", level=0, kernel=ShieldedKernel(), workers=2))) == 2
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

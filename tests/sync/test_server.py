@@ -382,7 +382,7 @@ async def _raw(endpoint: Endpoint, sent: bytes) -> tuple[asyncio.StreamReader, a
 
 
 async def test_a_connection_that_says_nothing_is_cut(store: CheckpointStore) -> None:
-    """Fails if a client may hold a connection with half a request line. Tried: without `hang_up` it waits for ever."""
+    """Fails if a client may hold a connection with half a request line. Tried: with a `keepalive_timeout` of 0."""
     async with running(store, limits=Limits(stall_timeout_s=0.05)) as endpoint:
         for beginning in (b"", b"GET /v1/checkp"):
             reader, writer = await _raw(endpoint, beginning)
