@@ -1,8 +1,9 @@
 """The only switch between the Python reference and the native kernel.
 
-A kernel does what costs time for every leaf: read an encoded run, and fold a run of leaves, each checked to be legal,
-to its frontier or to its pieces. Formats, limits, trust and joins of frontiers live above it, once. `LeafRun.decode`,
-`fold` and `cut.pieces` are the definition and the fallback; the native twin, where it was built, answers the same.
+A kernel does what costs time for every leaf: read an encoded run, fold a run of leaves, each checked to be legal, to
+its frontier or to its pieces, and write its entries for an Oasis chunk. Formats, limits, trust and joins of frontiers
+live above it, once. `LeafRun.decode`, `fold`, `cut.pieces` and `oasis.entries` are the definition and the fallback;
+the native twin, where it was built, answers the same.
 LEAFMIRROR_KERNEL=native|reference forces one and fails loudly if it is absent.
 """
 
@@ -12,8 +13,10 @@ import os
 from typing import Protocol
 
 from proofs.cut import pieces
+from proofs.errors import MalformedProofError
 from proofs.fold import Frontier, fold, run_items
 from proofs.leafrun import LeafRun
+from proofs.oasis.entries import Entries, write_entries
 from proofs.scheme import Scheme
 
 try:
@@ -73,6 +76,23 @@ class Kernel(Protocol):
         """
         ...
 
+    def oasis_entries(
+        self,
+        run: LeafRun,
+        shared: memoryview,
+        opened: memoryview,
+        ends: memoryview,
+        path: list[tuple[int, int]],
+        *,
+        inside: bool,
+    ) -> Entries:
+        """`oasis.entries.write_entries`; the columns are of native u16. Precondition: they are the run's own shape.
+
+        Raises:
+            MalformedProofError: perhaps, if they are not.
+        """
+        ...
+
 
 class ReferenceKernel:
     """The readable one: the definition."""
@@ -100,6 +120,18 @@ class ReferenceKernel:
 
     def decode(self, data: bytes, *, leaves_max: int) -> LeafRun:
         return LeafRun.decode(data, leaves_max=leaves_max)
+
+    def oasis_entries(
+        self,
+        run: LeafRun,
+        shared: memoryview,
+        opened: memoryview,
+        ends: memoryview,
+        path: list[tuple[int, int]],
+        *,
+        inside: bool,
+    ) -> Entries:
+        return write_entries(run, shared, opened, ends, path, inside=inside)
 
 
 class NativeKernel:
@@ -144,6 +176,22 @@ class NativeKernel:
             self._reference.decode(data, leaves_max=leaves_max)
             raise _contradiction(refusal) from refusal
         return LeafRun(keys, values, encoded=data)
+
+    def oasis_entries(
+        self,
+        run: LeafRun,
+        shared: memoryview,
+        opened: memoryview,
+        ends: memoryview,
+        path: list[tuple[int, int]],
+        *,
+        inside: bool,
+    ) -> Entries:
+        columns = shared.tobytes(), opened.tobytes(), ends.tobytes()
+        try:
+            return _native.oasis_entries(run.encode(), *columns, path, inside)
+        except ValueError as refusal:
+            raise MalformedProofError(f"not the shape of these leaves: {refusal}") from refusal
 
 
 def _contradiction(refusal: ValueError) -> AssertionError:

@@ -10,9 +10,9 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from proofs import SCHEMES
@@ -76,10 +76,21 @@ class MirrorConfig(_Section):
 class SourceConfig(_Section):
     """Where finalised write logs come from."""
 
-    kind: Literal["file"] = "file"
-    path: Path
+    kind: Literal["file", "oasis"] = "file"
+    path: Path = Path()
+    """file: the write-log file."""
     poll_s: float = Field(default=0.2, gt=0, le=60)
-    """How long to wait at the end of the file before looking again."""
+    """file: how long to wait at its end before looking again."""
+    address: str = ""
+    """oasis: the node's socket, as unix:/path/to/internal.sock, or HOST:PORT."""
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> Self:
+        if self.kind == "file" and self.path == Path():
+            raise ValueError("a file source needs its path")
+        if self.kind == "oasis" and not self.address:
+            raise ValueError("an oasis source needs the node's address")
+        return self
 
 
 class CheckpointConfig(_Section):

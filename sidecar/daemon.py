@@ -38,7 +38,7 @@ from sidecar.log import EventLog
 from sidecar.metrics import Metrics
 from sidecar.observer import Observer
 from sidecar.source import Source
-from sidecar.sources.file import FileSource
+from sidecar.sources.open import open_source
 from sidecar.stop import Stop, run_until_stopped
 from sync.checkpoint_store import CheckpointInfo, CheckpointStore
 from sync.errors import CheckpointMismatchError, InvalidStateError, SyncError
@@ -67,7 +67,7 @@ def run_daemon(config: Config, log: EventLog, listening: Callable[[str], None]) 
     async def run(stop: Stop) -> None:
         with ExitStack() as stack:
             mirror = stack.enter_context(await asyncio.to_thread(open_mirror, config.mirror))
-            source = FileSource(config.source.path, poll_s=config.source.poll_s)
+            source = open_source(config, mirror)
             await Daemon(config, mirror, source, log).run(stop, listening)
 
     return run_until_stopped(run)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli import bench, checkpoint, demo, doctor, get, importer, jam, mirror, restore, serve
+from sidecar.cli import bench, checkpoint, demo, doctor, get, importer, jam, mirror, oasis, restore, serve
 
 __all__ = ["app"]
 
@@ -34,6 +34,9 @@ app.command(
     "--to mirror",
 )(restore.restore)
 app.command("serve", epilog="Example: leafmirror serve --store checkpoints --listen 0.0.0.0:8470")(serve.serve)
+app.command("serve-oasis", epilog="Example: leafmirror serve-oasis --store checkpoints --listen unix:oasis.sock")(
+    oasis.serve
+)
 app.command("sidecar", epilog="Example: leafmirror sidecar --config sidecar.toml --print-config")(serve.sidecar)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(importer.app, name="import")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sidecar.catalog import record_checkpoint, stored_bytes
+from sidecar.cli import oasis
 from sidecar.cli.failure import ExitCode
 from sidecar.cli.options import AsJSON, MirrorPath, Progress, StorePath, hash_bytes, open_store
 from sidecar.cli.output import (
@@ -23,9 +24,10 @@ from sidecar.cli.output import (
 )
 from sync.checkpoint import create_checkpoint
 from sync.checkpoint_store import CheckpointInfo, CheckpointStore
-from sync.errors import CheckpointNotFoundError
+from sync.errors import CheckpointExistsError, CheckpointNotFoundError
 from sync.manifest import RANGE, SUBTREE, Cut, Manifest
 from sync.mirror import Mirror
+from sync.oasis.create import Chunking
 from sync.root import Root
 from sync.verify import verify_checkpoint
 
@@ -47,6 +49,7 @@ class CheckpointFormat(StrEnum):
     """Formats of chunks and manifests."""
 
     LEAFMIRROR_1 = "leafmirror-1"
+    OASIS_1 = "oasis-1"
 
 
 Name = Annotated[
@@ -67,10 +70,27 @@ def create(
         bytes | None,
         typer.Option("--root", metavar="HEX", parser=hash_bytes, help="The finalised root; default: the claimed one."),
     ] = None,
+    chunk_bytes: oasis.ChunkBytes = oasis.CHUNK_BYTES_DEFAULT,
+    chunker_threads: oasis.ChunkerThreads = 0,
+    root_type: oasis.RootTypeOption = oasis.RootType.STATE,
+    from_writelog: oasis.FromWriteLog = None,
     progress: Progress = ProgressStyle.AUTO,
     as_json: AsJSON = False,
 ) -> None:
     """Cut the mirror's present state into provable chunks. Works beside a running writer."""
+    if format_ is CheckpointFormat.OASIS_1:
+        with Mirror.open(path, read_only=True) as mirror:
+            oasis.create(
+                mirror,
+                _trusted_root(mirror, root_hash),
+                store_url,
+                chunking=Chunking(chunk_bytes=chunk_bytes, threads=chunker_threads),
+                root_type=root_type,
+                from_writelog=from_writelog,
+                progress=progress,
+                as_json=as_json,
+            )
+        return
     store = open_store(store_url)
     started = time.monotonic()
     with (
@@ -79,17 +99,27 @@ def create(
         mirror.freeze() as view,
     ):
         root = _trusted_root(mirror, root_hash)
-        info = create_checkpoint(view, root, store, cut=Cut(cut_kind, chunk_leaves), workers=workers, monitor=monitor)
+        cut = Cut(cut_kind, chunk_leaves)
+        try:
+            info = create_checkpoint(view, root, store, cut=cut, workers=workers, monitor=monitor)
+            existed = False
+        except CheckpointExistsError as error:
+            # What was asked for is there: the same state and cut give the same checkpoint.
+            info = next(info for info in store.find(root) if info.digest == error.digest)
+            existed = True
         record_checkpoint(path, store_url, store, info, created_s=time.time(), monitor=monitor)
     fields = info_fields(info) | {
         "format": format_.value,
         "stored_bytes": stored_bytes(store, info),
+        "existed": existed,
         "duration_s": round(time.monotonic() - started, 3),
     }
     if as_json:
         print_json("checkpoint.create", fields)
     else:
-        print_verdict(True, f"checkpoint of height {info.root.height} published")
+        print_verdict(
+            True, f"checkpoint of height {info.root.height} {'was there already' if existed else 'published'}"
+        )
         _print_fields(fields)
 
 

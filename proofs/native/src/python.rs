@@ -5,6 +5,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
+use crate::oasis::{Open, Shape, write_entries};
 use crate::run::LeafRun;
 use crate::{Refused, schemes};
 
@@ -14,6 +15,8 @@ type PyItem = (Py<PyBytes>, Py<PyBytes>, u8, usize);
 type PyPiece = (usize, usize, u8, Py<PyBytes>);
 /// Keys and values.
 type Columns = (Py<PyList>, Py<PyList>);
+/// Joined entries, (offset, size) of the large ones, the path behind them.
+type PyEntries = (Py<PyBytes>, Vec<(usize, usize)>, Vec<Open>);
 
 fn refused(reason: Refused) -> PyErr {
     PyValueError::new_err(reason.0)
@@ -71,6 +74,34 @@ fn decode(py: Python<'_>, run: &[u8]) -> PyResult<Columns> {
     Ok((keys.unbind(), values.unbind()))
 }
 
+/// Joined entries of an Oasis chunk, where large ones are, and the path behind them, as
+/// `proofs.oasis.entries.write_entries` gives them. Columns are native u16.
+///
+/// Raises ValueError for a malformed run, or a shape that is not that of its leaves.
+#[pyfunction]
+fn oasis_entries(
+    py: Python<'_>,
+    run: &[u8],
+    shared: &[u8],
+    opened: &[u8],
+    ends: &[u8],
+    path: Vec<(u16, i32)>,
+    inside: bool,
+) -> PyResult<PyEntries> {
+    let written = py
+        .detach(|| {
+            let (shared, opened, ends) = (numbers(shared), numbers(opened), numbers(ends));
+            let shape = Shape { shared: &shared, opened: &opened, ends: &ends };
+            write_entries(&LeafRun::decode(run)?, &shape, &path, inside)
+        })
+        .map_err(refused)?;
+    Ok((PyBytes::new(py, &written.plain).unbind(), written.large, written.path))
+}
+
+fn numbers(column: &[u8]) -> Vec<u16> {
+    column.chunks_exact(2).map(|number| u16::from_ne_bytes([number[0], number[1]])).collect()
+}
+
 /// Names of the schemes that this kernel folds.
 #[pyfunction]
 fn schemes_known() -> Vec<&'static str> {
@@ -82,6 +113,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(frontier, module)?)?;
     module.add_function(wrap_pyfunction!(split, module)?)?;
     module.add_function(wrap_pyfunction!(decode, module)?)?;
+    module.add_function(wrap_pyfunction!(oasis_entries, module)?)?;
     module.add_function(wrap_pyfunction!(schemes_known, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     Ok(())

@@ -36,25 +36,6 @@ impl Mkvs {
         self.buffer.extend_from_slice(value);
         self.digest()
     }
-
-    /// Appends bits [first, end) of `key`, left-aligned, zero-padded to whole bytes.
-    fn put_label(&mut self, key: &[u8], first: usize, end: usize) {
-        let shift = first % 8;
-        let size = (end - first).div_ceil(8);
-        let start = self.buffer.len();
-        for index in first / 8..first / 8 + size {
-            let high = key[index] << shift;
-            let low = match key.get(index + 1) {
-                Some(next) if shift > 0 => next >> (8 - shift),
-                _ => 0,
-            };
-            self.buffer.push(high | low);
-        }
-        let spare = size * 8 - (end - first);
-        if size > 0 {
-            self.buffer[start + size - 1] &= 0xFF << spare;
-        }
-    }
 }
 
 impl Scheme<2> for Mkvs {
@@ -87,7 +68,7 @@ impl Scheme<2> for Mkvs {
         self.buffer.clear();
         self.buffer.push(1);
         self.buffer.extend_from_slice(&((depth - first) as u16).to_le_bytes());
-        self.put_label(key, first, depth);
+        put_label(&mut self.buffer, key, first, depth);
         match &value {
             Some(payload) => self.buffer.extend_from_slice(payload.bytes()),
             None => self.buffer.extend_from_slice(&EMPTY),
@@ -96,5 +77,24 @@ impl Scheme<2> for Mkvs {
             self.buffer.extend_from_slice(slot.as_ref().map_or(&EMPTY[..], Reference::bytes));
         }
         Ok(self.digest())
+    }
+}
+
+/// Appends bits [first, end) of `key`, left-aligned, zero-padded to whole bytes.
+pub fn put_label(buffer: &mut Vec<u8>, key: &[u8], first: usize, end: usize) {
+    let shift = first % 8;
+    let size = (end - first).div_ceil(8);
+    let start = buffer.len();
+    for index in first / 8..first / 8 + size {
+        let high = key[index] << shift;
+        let low = match key.get(index + 1) {
+            Some(next) if shift > 0 => next >> (8 - shift),
+            _ => 0,
+        };
+        buffer.push(high | low);
+    }
+    let spare = size * 8 - (end - first);
+    if size > 0 {
+        buffer[start + size - 1] &= 0xFF << spare;
     }
 }

@@ -2,7 +2,7 @@
 
 mod ethereum;
 mod jam;
-mod mkvs;
+pub mod mkvs;
 mod mpt;
 mod nomt;
 mod solana;
