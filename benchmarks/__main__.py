@@ -36,6 +36,8 @@ RUNS: tuple[tuple[str, Fields], ...] = (
     ("restore", {"leaves": 1_000_000, "shape": "uniform-mkvs", "repeat": 3}),
     ("restore", {"leaves": 1_000_000, "shape": "oasis", "repeat": 3}),
     ("restore", {"leaves": 1_000_000, "shape": "ethereum", "repeat": 3}),
+    ("oasis", {"leaves": 1_000_000}),
+    ("oasis", {"leaves": 1_000_000, "threads": 12}),
     ("pause", {"leaves": 100_000}),
     ("pause", {"leaves": 10_000_000}),
     ("memory", {"leaves": 1_000_000}),
@@ -114,7 +116,7 @@ def tables(answers: list[Fields]) -> str:
 def _what(answer: Fields) -> str:
     words = [answer.get("who", "leafmirror"), answer.get("step"), answer.get("shape"), answer.get("maker")]
     if answer.get("threads") is not None:
-        words.append(f"{answer['threads'] or 1} threads, in {answer['where']}")
+        words.append(f"{answer['threads'] or 1} threads, {answer.get('where', 'on disk')}")
     if answer["question"] in ("scaling", "pause", "memory"):
         words.append(f"{answer.get('count', answer['leaves']):,}")
     return " ".join(str(word) for word in words if word)
