@@ -324,9 +324,8 @@ class RestoreSession:
         if self._flights.is_storing(request):
             return True
         work = self._work_of(request)
-        if isinstance(request.entry, LeafEntry):
-            is_stale = work is None and not self._held.counts_alone
-            return is_stale or self._held.covers(range_of(request.entry, request.end))
+        if isinstance(request.entry, LeafEntry) and (work is not None or self._held.counts_alone):
+            return self._held.covers(range_of(request.entry, request.end))
         return work is None or work.is_finished(request.index)
 
     def _work_of(self, request: ChunkRequest) -> Work | None:
