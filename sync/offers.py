@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from sync.held import HeldRange, range_of
 from sync.manifest import CodeEntry, LeafEntry, Manifest, chunk_entries
 from sync.root import Root
 from sync.wire import ListedCheckpoint
@@ -82,6 +83,10 @@ class Work:
     def leaf_chunks(self) -> range:
         """Indexes of the leaf chunks."""
         return range(len(self.manifest.leaf_chunks))
+
+    def leaf_ranges(self) -> list[HeldRange]:
+        """What every leaf chunk holds, as this manifest announces it."""
+        return [range_of(entry, self.end(index)) for index, entry in enumerate(self.manifest.leaf_chunks)]
 
     def code_chunks_of(self, hashes: Collection[bytes]) -> list[int]:
         """Indexes of the code chunks whose interval of hashes holds one of these."""

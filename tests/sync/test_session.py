@@ -22,6 +22,7 @@ from sync.errors import (
     RestoreMismatchError,
 )
 from sync.events import ChunkStored, ManifestChosen, ManifestDropped, PeerFaulted, RestoreState
+from sync.held import HeldRange
 from sync.judge import ForgedChunkError, ForgedManifestError, Judged, VerifiedChunk
 from sync.limits import Limits
 from sync.manifest import CodeEntry, Cut, Manifest
@@ -132,7 +133,7 @@ def test_the_whole_course(driver: Driver) -> None:
 
 
 def test_everything_held_needs_no_peer(driver: Driver) -> None:
-    driver.begin(held=[(b"", b"m"), (b"m", None)])
+    driver.begin(held=[HeldRange(b"", b"m"), HeldRange(b"m", None)])
     assert driver.state is RestoreState.FOLDING
 
 
