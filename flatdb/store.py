@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -39,7 +40,7 @@ from flatdb.errors import (
     DatabaseReadOnlyError,
     InvalidWriteLogError,
 )
-from flatdb.rocks_error import classify
+from flatdb.rocks_error import check_name, check_writable, classify
 
 __all__ = ["BLOBS", "FAMILIES", "HEIGHTS", "LEAVES", "LOGS", "META", "RESTORE", "UNDO", "Batch", "Cursor", "Store"]
 
@@ -174,7 +175,8 @@ class Store:
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """Open for writing, making the directory if it is missing. Raises DatabaseLockedError, DatabaseError."""
+        """Open for writing, making the directory if it is missing. Raises DatabaseError, or ValueError for its name."""
+        check_name(path)
         options = _database_options()
         options.create_if_missing(True)
         options.create_missing_column_families(True)
@@ -363,12 +365,11 @@ def _open_rocks(path: Path, options: Options, access: AccessType) -> Rdict:
 
 def _open_beside_writer(path: Path) -> Rdict:
     """Open read-only. A writer may delete a file between our reading the list of files and opening them: try again."""
+    check_writable(path)
     access = AccessType.read_only(error_if_log_file_exist=False)
     for _ in range(READ_OPEN_ATTEMPTS - 1):
-        try:
+        with suppress(DatabaseCorruptError, DatabaseNotFoundError):
             return _open_rocks(path, _database_options(), access)
-        except (DatabaseCorruptError, DatabaseNotFoundError):
-            continue
     return _open_rocks(path, _database_options(), access)
 
 
