@@ -92,6 +92,35 @@ def test_only_oasis_kinds(tmp_path: Path) -> None:
     ok("init", tmp_path / "a", "--scheme", "mkvs", "--kind", "state")
 
 
+def test_a_scheme_without_kinds(tmp_path: Path) -> None:
+    assert run("init", tmp_path / "a", "--scheme", "ethereum", "--kind", "state").code == 2
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_mirror_is_no_store(mirror: Path, tmp_path: Path) -> None:
+    """Fails if a checkpoint's files are put among those of a database."""
+    ok("apply", mirror, _saved(tmp_path))
+    before = set(mirror.iterdir())
+    assert run("checkpoint", "create", mirror, "--store", mirror).code == 2
+    assert set(mirror.iterdir()) == before
+
+
+def test_piped_tables_have_no_trailing_blanks(mirror: Path, tmp_path: Path) -> None:
+    ok("apply", mirror, _saved(tmp_path))
+    ok("checkpoint", "create", mirror, "--store", tmp_path / "store")
+    listed = run("checkpoint", "list", "--store", tmp_path / "store").out.splitlines()
+    assert len(listed) > 1
+    assert not [line for line in listed if line != line.rstrip()]
+
+
+def test_a_path_that_is_no_text(tmp_path: Path) -> None:
+    """Fails if it is taken for damage, or if a directory is left behind."""
+    done = run("init", f"{tmp_path}/bad\udcff", "--scheme", "mkvs")
+    assert done.code == 2
+    assert "UTF-8" in done.err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("text", ["zz", "abc", "0 0", "0x0", "0x0x00", "é"])
 def test_bad_hex_is_told_in_words(mirror: Path, text: str) -> None:
     """Fails if Python's own message comes through, which counts from 0 and speaks of arguments."""
