@@ -28,6 +28,9 @@ RUNS: tuple[tuple[str, Fields], ...] = (
     ("fold", {"leaves": 1_000_000, "shape": "uniform-mpt", "peers": 1}),
     ("fold", {"leaves": 1_000_000, "shape": "ethereum"}),
     ("fold", {"leaves": 1_000_000, "shape": "oasis"}),
+    ("fold", {"leaves": 1_000_000, "shape": "uniform-jam"}),
+    ("fold", {"leaves": 1_000_000, "shape": "uniform-nomt-blake3"}),
+    ("fold", {"leaves": 1_000_000, "shape": "uniform-nomt-sha2"}),
     ("verify", {"leaves": 200_000, "shape": "uniform-mpt", "peers": 1}),
     ("apply", {"leaves": 1_000_000, "peers": 1}),
     ("create", {"leaves": 2_000_000, "shape": "uniform-mkvs", "repeat": 3}),
@@ -63,6 +66,8 @@ def main() -> None:
         for question, fields in RUNS:
             if question in asked:
                 kept += _ask(question, fields, options.scale)
+        questions = [question for question, _ in RUNS]
+        kept.sort(key=lambda answer: questions.index(answer["question"]))
         answers.write_text("".join(json.dumps(answer) + "\n" for answer in kept))
     _render(kept, options.out)
 
