@@ -186,4 +186,5 @@ async def _translated(request: Request, received: bytearray) -> AsyncIterator[No
     except aiohttp.ClientPayloadError as error:
         raise PeerUnavailableError(peer, f"broke off after {len(received)} bytes") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise PeerUnavailableError(peer, str(error) or type(error).__name__) from error
+        # aiohttp names its TLS settings between host and reason, also where there is no TLS.
+        raise PeerUnavailableError(peer, str(error).replace(" ssl:default", "") or type(error).__name__) from error

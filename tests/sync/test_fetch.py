@@ -286,3 +286,14 @@ def test_base_urls(peer: str) -> None:
 def test_urls_that_name_no_peer(peer: str) -> None:
     with pytest.raises(ValueError):
         base_url(peer)
+
+
+async def test_a_refused_connection_is_told_without_tls() -> None:
+    """Fails if the reason speaks of TLS where there is none, as aiohttp's own does."""
+    fetcher = HTTPFetcher(Limits())
+    try:
+        with pytest.raises(PeerUnavailableError) as caught:
+            await fetcher.fetch(ListingRequest("http://127.0.0.1:1", 0.0, 1000, 5.0, 12))
+    finally:
+        await fetcher.close()
+    assert "ssl" not in caught.value.reason
