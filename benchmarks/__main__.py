@@ -86,7 +86,7 @@ def _render(answers: list[Fields], out: Path) -> None:
     """Plots beside the answers, tables into the page between its two marks."""
     folds = [answer for answer in answers if answer["question"] == "fold" and "leaves_per_second" in answer]
     if folds:
-        values = [(f"{a['who']} {a['scheme']} ({a['shape']})", a["leaves_per_second"]) for a in folds]
+        values = [(f"{a['who']} {a['shape']}", a["leaves_per_second"]) for a in folds]
         (out / "fold.svg").write_text(bars("Fold, one core", "leaves/s", values))
     scaling = [answer for answer in answers if answer["question"] == "scaling"]
     if scaling:
