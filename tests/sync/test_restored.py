@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from flatdb import FlatDB
 from flatdb.errors import DatabaseCorruptError, IncompleteDatabaseError
 from proofs import get_kernel
-from sync.coverage import KeyRange
 from sync.errors import RestoreConflictError
+from sync.held import HeldRange
 from sync.limits import Limits
 from sync.restored import ADVANCE_LEAVES, RestoredState, decode_range, encode_range, restore_key
 from sync.root import Root
@@ -28,13 +28,13 @@ def begin(path: Path, root: Root = ROOT) -> RestoredState:
 @given(st.binary(max_size=300), st.none() | st.binary(max_size=300))
 def test_ranges_there_and_back(start: bytes, end: bytes | None) -> None:
     """Fails if "no end" and an empty end are one, or if two ranges share a name."""
-    assert decode_range(encode_range(start, end)) == (start, end)
+    assert decode_range(encode_range(start, end)) == HeldRange(start, end)
 
 
 def test_the_longest_keys_fit_a_name(tmp_path: Path) -> None:
-    longest: KeyRange = (b"\xfe" * 8191, b"\xff" * 8191)
+    longest = HeldRange(b"\xfe" * 8191, b"\xff" * 8191)
     state = begin(tmp_path / "db")
-    state._db.ingest(b"L" + encode_range(*longest), [])
+    state._db.ingest(b"L" + encode_range(longest.start, longest.end), [])
     state._db.ingest(b"C" + bytes(32), [])
     assert state.ranges() == [longest]
     state.close()
