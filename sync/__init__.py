@@ -8,9 +8,10 @@ Lowest first:
     object_store · checkpoint_store              where checkpoints are kept
     mirror                                       a leaf database that knows its scheme
     checkpoint · verify · prove                  make one, judge one, answer out of one
-    wire · server                                the endpoint
-    events · coverage · offers · peers · request · judge · session     a restore without I/O: all trust passes there
-    fetch · restore                              the network, and the database that is filled
+    wire · openapi · quota · stored · writelog_batches · server        the endpoint
+    events · request · coverage · offers · flights · peers · judge · session
+                                                 a restore without I/O: all trust passes there
+    fetch · restored · progress · restore        the network, and the database that is filled
 
 Nothing is imported here: a worker process that folds leaves should not load a web server.
 """

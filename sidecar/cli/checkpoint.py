@@ -24,7 +24,7 @@ from sidecar.cli.output import (
 )
 from sync.checkpoint import create_checkpoint
 from sync.checkpoint_store import CheckpointInfo, CheckpointStore
-from sync.errors import CheckpointNotFoundError
+from sync.errors import CheckpointExistsError, CheckpointNotFoundError
 from sync.manifest import RANGE, SUBTREE, Cut, Manifest
 from sync.mirror import Mirror
 from sync.oasis.create import Chunking
@@ -99,17 +99,27 @@ def create(
         mirror.freeze() as view,
     ):
         root = _trusted_root(mirror, root_hash)
-        info = create_checkpoint(view, root, store, cut=Cut(cut_kind, chunk_leaves), workers=workers, monitor=monitor)
+        cut = Cut(cut_kind, chunk_leaves)
+        try:
+            info = create_checkpoint(view, root, store, cut=cut, workers=workers, monitor=monitor)
+            existed = False
+        except CheckpointExistsError as error:
+            # What was asked for is there: the same state and cut give the same checkpoint.
+            info = next(info for info in store.find(root) if info.digest == error.digest)
+            existed = True
         record_checkpoint(path, store_url, store, info, created_s=time.time(), monitor=monitor)
     fields = info_fields(info) | {
         "format": format_.value,
         "stored_bytes": stored_bytes(store, info),
+        "existed": existed,
         "duration_s": round(time.monotonic() - started, 3),
     }
     if as_json:
         print_json("checkpoint.create", fields)
     else:
-        print_verdict(True, f"checkpoint of height {info.root.height} published")
+        print_verdict(
+            True, f"checkpoint of height {info.root.height} {'was there already' if existed else 'published'}"
+        )
         _print_fields(fields)
 
 
