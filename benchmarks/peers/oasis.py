@@ -1,11 +1,12 @@
 """Oasis Core's own checkpoint creator and restorer, on the same leaves, by the program of tests/interop/oasis.
 
-Build: `tests/interop/oasis/build`. Its databases do not sync, and in memory they touch no disk: its best case.
+Build: `tests/interop/oasis/build`; LEAFMIRROR_OASIS_INTEROP names the program if it is elsewhere. Its databases do not sync, and in memory they touch no disk: its best case.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-PROGRAM = Path(__file__).parents[2] / "tests" / "interop" / "oasis" / "oasis-interop"
+PROGRAM = Path(
+    os.environ.get("LEAFMIRROR_OASIS_INTEROP")
+    or Path(__file__).parents[2] / "tests" / "interop" / "oasis" / "oasis-interop"
+)
 CHUNK_BYTES = 8 * 2**20
 """What Oasis networks use."""
 NAMESPACE = bytes(32).hex()

@@ -1,6 +1,6 @@
 //! `mkvs`, as `proofs/schemes/mkvs.py` defines it.
 
-use ring::digest::{Context, SHA512_256};
+use sha2::{Digest, Sha512_256};
 
 use crate::Refused;
 use crate::fold::{Payload, Reference, Scheme};
@@ -19,12 +19,8 @@ pub struct Mkvs {
 }
 
 impl Mkvs {
-    fn digest(&mut self) -> Reference {
-        let mut context = Context::new(&SHA512_256);
-        context.update(&self.buffer);
-        let mut hash = [0; 32];
-        hash.copy_from_slice(context.finish().as_ref());
-        Reference::hash(hash)
+    fn digest(&self) -> Reference {
+        Reference::hash(Sha512_256::digest(&self.buffer).into())
     }
 
     fn hash_leaf(&mut self, key: &[u8], value: &[u8]) -> Reference {
