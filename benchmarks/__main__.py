@@ -28,6 +28,9 @@ RUNS: tuple[tuple[str, Fields], ...] = (
     ("fold", {"leaves": 1_000_000, "shape": "uniform-mpt", "peers": 1}),
     ("fold", {"leaves": 1_000_000, "shape": "ethereum"}),
     ("fold", {"leaves": 1_000_000, "shape": "oasis"}),
+    ("fold", {"leaves": 1_000_000, "shape": "uniform-jam"}),
+    ("fold", {"leaves": 1_000_000, "shape": "uniform-nomt-blake3"}),
+    ("fold", {"leaves": 1_000_000, "shape": "uniform-nomt-sha2"}),
     ("verify", {"leaves": 200_000, "shape": "uniform-mpt", "peers": 1}),
     ("apply", {"leaves": 1_000_000, "peers": 1}),
     ("create", {"leaves": 2_000_000, "shape": "uniform-mkvs", "repeat": 3}),
@@ -36,6 +39,8 @@ RUNS: tuple[tuple[str, Fields], ...] = (
     ("restore", {"leaves": 1_000_000, "shape": "uniform-mkvs", "repeat": 3}),
     ("restore", {"leaves": 1_000_000, "shape": "oasis", "repeat": 3}),
     ("restore", {"leaves": 1_000_000, "shape": "ethereum", "repeat": 3}),
+    ("oasis", {"leaves": 1_000_000}),
+    ("oasis", {"leaves": 1_000_000, "threads": 12}),
     ("pause", {"leaves": 100_000}),
     ("pause", {"leaves": 10_000_000}),
     ("memory", {"leaves": 1_000_000}),
@@ -61,6 +66,8 @@ def main() -> None:
         for question, fields in RUNS:
             if question in asked:
                 kept += _ask(question, fields, options.scale)
+        questions = [question for question, _ in RUNS]
+        kept.sort(key=lambda answer: questions.index(answer["question"]))
         answers.write_text("".join(json.dumps(answer) + "\n" for answer in kept))
     _render(kept, options.out)
 
@@ -114,7 +121,7 @@ def tables(answers: list[Fields]) -> str:
 def _what(answer: Fields) -> str:
     words = [answer.get("who", "leafmirror"), answer.get("step"), answer.get("shape"), answer.get("maker")]
     if answer.get("threads") is not None:
-        words.append(f"{answer['threads'] or 1} threads, in {answer['where']}")
+        words.append(f"{answer['threads'] or 1} threads, {answer.get('where', 'on disk')}")
     if answer["question"] in ("scaling", "pause", "memory"):
         words.append(f"{answer.get('count', answer['leaves']):,}")
     return " ".join(str(word) for word in words if word)

@@ -25,6 +25,8 @@ from sync.oasis.restored import restore_directory
 from sync.oasis.store import OasisStore
 from tests.interop.program import PROGRAM, Oasis
 
+OPTIONS: Fields = {"shape": "oasis", "chunk_bytes": CHUNK_BYTES, "threads": 0}
+
 
 def measure(options: argparse.Namespace) -> Iterator[Fields]:
     scheme, generate = SHAPES[options.shape]
@@ -49,7 +51,7 @@ def measure(options: argparse.Namespace) -> Iterator[Fields]:
 def _figure(name: str, options: argparse.Namespace, seconds: float, cpu_seconds: float | None = None) -> Fields:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
-        "what": name,
+        "who": name,
         "seconds": round(seconds, 3),
         "cpu_seconds": cpu_seconds and round(cpu_seconds, 3),
         "leaves_per_second": round(options.leaves / seconds),
@@ -89,4 +91,4 @@ def _theirs(
 
 
 if __name__ == "__main__":
-    main("oasis", measure, chunk_bytes=CHUNK_BYTES, threads=0)
+    main("oasis", measure, OPTIONS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from proofs import LeafRun, frontier_root, get_kernel, get_scheme
 from proofs.rlp import encode_integer
@@ -75,6 +76,9 @@ def ethereum(count: int, seed: int) -> Iterator[Leaf]:
 SHAPES: dict[str, tuple[str, Callable[[int, int], Iterator[Leaf]]]] = {
     "uniform-mkvs": ("mkvs", uniform),
     "uniform-mpt": ("mpt", uniform),
+    "uniform-jam": ("jam", partial(uniform, key_bytes=31)),
+    "uniform-nomt-blake3": ("nomt-blake3", uniform),
+    "uniform-nomt-sha2": ("nomt-sha2", uniform),
     "oasis": ("mkvs", oasis),
     "ethereum": ("ethereum", ethereum),
 }

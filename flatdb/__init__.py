@@ -3,9 +3,10 @@
 It knows puts, deletes and prefix clears, and no chain: keys, values and roots are opaque bytes, and (key, value) tuples
 are all that it exchanges. It imports nothing of ours. Errors are in `flatdb.errors`. Lowest first:
 
-`errors`, `types`, `writelog` (rules and encodings), `writelog_file` (files and streams), `rocks_error`, `store` (all of
-rocksdict), `catalog` (all of sqlite3), `ledger` (what the small families hold), `view` (FrozenView), `overlay` (leaves
-merged with a pending write log), `check`, `staging` (an unfinished restore), `db` (FlatDB: the one commit point).
+`errors`, `types`, `nesting` (of foreign JSON), `writelog` (rules and encodings), `writelog_file` (files and streams),
+`rocks_error`, `store` (all of rocksdict), `catalog` (all of sqlite3), `ledger` (what the small families hold), `view`
+(FrozenView), `overlay` (leaves merged with a pending write log), `check`, `staging` (an unfinished restore), `db`
+(FlatDB: the one commit point).
 """
 
 from flatdb.catalog import CATALOG_NAME, Catalog, CheckpointEntry, PeerEntry, RestoreEntry

@@ -9,7 +9,7 @@ Lifetime: `FlatDB.stage` -> `ingest`... -> `seal` -> `FlatDB.open`. One writer t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -59,6 +59,31 @@ class StagingDB:
         Raises InvalidWriteLogError (nothing was loaded), DatabaseAccessError, DatabaseCorruptError.
         """
         self._load(LEAVES, chunk_id, items, self.limits.key_bytes_max)
+
+    def replace(
+        self,
+        chunk_id: bytes,
+        items: Iterable[tuple[bytes, bytes]],
+        start: bytes,
+        end: bytes | None,
+        *,
+        obsolete: Mapping[bytes, tuple[bytes, bytes | None]],
+    ) -> None:
+        """As `ingest`, in place of everything in [start, end) and of whole other chunks: id -> their key range.
+
+        Nothing old survives where a crash leaves nothing new: the range is emptied, and its records are gone, first.
+
+        Raises InvalidWriteLogError (the range is empty then), DatabaseAccessError, DatabaseCorruptError.
+        """
+        store = self._open_store()
+        batch = store.batch()
+        batch.delete_range(LEAVES, start, end)
+        for old_id, (old_start, old_end) in obsolete.items():
+            batch.delete_range(LEAVES, old_start, old_end)
+            batch.delete(RESTORE, old_id)
+        store.commit(batch)
+        self._staged.difference_update(obsolete)
+        self.ingest(chunk_id, items)
 
     def ingest_blobs(self, chunk_id: bytes, blobs: Iterable[tuple[bytes, bytes]]) -> None:
         """As `ingest`, for (hash, blob)."""

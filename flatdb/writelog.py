@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final, NoReturn
 import cbor2
 
 from flatdb.errors import InvalidWriteLogError
+from flatdb.nesting import nests_at_most
 from flatdb.types import HEIGHT_MAX, ROOT_BYTES, StoreLimits, WriteLog
 
 __all__ = [
@@ -33,6 +34,8 @@ __all__ = [
 REQUIRED: Final = frozenset(("height", "root", "writes"))
 FIELDS: Final = REQUIRED | {"parent_root", "clear", "code"}
 NAME_BYTES_MAX: Final = 16
+JSON_LEVELS: Final = 3
+"""An object of lists of pairs."""
 
 CBOR_UINT: Final = 0
 CBOR_BYTES: Final = 2
@@ -89,9 +92,11 @@ def decode_json(line: bytes, limits: StoreLimits) -> WriteLog:
     # At most three of them go with an entry (`["key",null],`), and a dozen with the fields.
     if sum(map(line.count, (b",", b"[", b"{"))) > 3 * limits.entry_count_max + 16:
         raise InvalidWriteLogError("line", f"more than {limits.entry_count_max} entries")
+    if not nests_at_most(line, JSON_LEVELS):
+        raise InvalidWriteLogError("line", "brackets that no write log has")
     try:
         fields = json.loads(line, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidWriteLogError("line", f"not a JSON object: {error}") from error
     write_log = _from_json(fields)
     validate(write_log, limits)

@@ -30,6 +30,11 @@ class Capabilities:
     """Largest legal value, in bytes."""
     has_code: bool = False
     """Whether leaves name code blobs that travel beside the state."""
+    additive: bool = False
+    """Whether the root is a sum: then no chunk proves anything by itself, and all chunks together prove everything.
+    There are no range proofs short of the whole state and no proof reads, and a restore stages everything first."""
+    proof_encodings: tuple[str, ...] = ()
+    """Encodings of the chain's own that open into our items, by name."""
 
 
 class Scheme(Protocol):

@@ -4,7 +4,8 @@
     daemon       follows a source, cuts checkpoints, serves; with `cutter`, `gate`, `health`, `stop`
     endpoint     serves a store alone
     source       the protocol; `sources/` one file for each kind of node
-    importers/   other programs' files to write logs, pure
+    importers/   other programs' files to write logs, pure; but for `importers/solana`, which fills mirrors
+    jam/         state keys, traces, state requests (CE 129), the fuzz protocol
     config       all of pydantic; `metrics` all of prometheus_client; `log` the event log; `observer` joins the two
     apply, catalog, leaf_proof, doctor, bench   what single commands do
     demo/        the whole product at work on real state

@@ -16,15 +16,20 @@ from proofs import (
     bound_between,
     fold,
     get_kernel,
+    leaf_items,
     leaf_run,
     prove_range,
     verify_range,
 )
+from proofs.nomt_proof import prove_path
+from proofs.range_proof import expand_left, expand_right
+from proofs.schemes.nomt import NOMT
 from sync.cut import split
+from sync.errors import UnprovableError
 from sync.mirror import Mirror
 from sync.state_fold import RUN_BYTES_MAX, RUN_LEAVES
 
-__all__ = ["prove_leaf"]
+__all__ = ["nomt_path", "prove_leaf"]
 
 
 def prove_leaf(mirror: Mirror, key: bytes, root_hash: bytes) -> tuple[RangeProof, LeafRun]:
@@ -36,8 +41,11 @@ def prove_leaf(mirror: Mirror, key: bytes, root_hash: bytes) -> tuple[RangeProof
     Raises:
         RootMismatchError: the leaves do not fold to this root.
         InvalidLeafError: leaves that no state of the scheme holds.
+        UnprovableError: the root is a sum.
     """
     scheme = mirror.scheme
+    if scheme.capabilities.additive:
+        raise UnprovableError(key, key + b"\0", "no part of a sum can be proven, only the whole state")
     leaf = _leaf_around(mirror, key)
     if leaf is None:
         proof, run = prove_range(scheme, (), None, None, ()), leaf_run(())
@@ -48,6 +56,13 @@ def prove_leaf(mirror: Mirror, key: bytes, root_hash: bytes) -> tuple[RangeProof
         proof, run = prove_range(scheme, left, first, first, right), leaf_run((leaf,))
     verify_range(scheme, root_hash, proof, run)
     return proof, run
+
+
+def nomt_path(scheme: NOMT, proof: RangeProof, run: LeafRun, key: bytes) -> bytes:
+    """The same proof in NOMT's own bytes, for its verifier."""
+    return prove_path(
+        scheme, [*expand_left(scheme, proof), *leaf_items(run), *expand_right(scheme, proof)], key
+    ).encode()
 
 
 def _leaf_around(mirror: Mirror, key: bytes) -> tuple[bytes, bytes] | None:

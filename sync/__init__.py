@@ -9,7 +9,7 @@ Lowest first:
     mirror                                       a leaf database that knows its scheme
     checkpoint · verify · prove                  make one, judge one, answer out of one
     wire · openapi · quota · stored · writelog_batches · server        the endpoint
-    events · request · coverage · offers · flights · peers · judge · session
+    events · request · coverage · held · offers · flights · peers · judge · session
                                                  a restore without I/O: all trust passes there
     fetch · restored · progress · restore        the network, and the database that is filled
 

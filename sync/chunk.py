@@ -27,6 +27,7 @@ __all__ = [
     "CODE_CHUNK",
     "LEAF_CHUNK",
     "LeafChunk",
+    "accept_leaf_chunk",
     "chunk_digest",
     "decode_code_chunk",
     "decode_leaf_chunk",
@@ -128,6 +129,34 @@ def verify_leaf_chunk(
     if chunk.proof.start != entry.start or chunk.proof.end != end:
         raise IncompleteRangeError(entry.start, "the proof is of another range than the manifest announces")
     return verify_range(scheme, root_hash, chunk.proof, chunk.run, kernel=kernel)
+
+
+def accept_leaf_chunk(
+    scheme: Scheme,
+    root_hash: bytes,
+    chunk: LeafChunk,
+    entry: LeafEntry,
+    end: bytes | None,
+    *,
+    kernel: Kernel | None = None,
+) -> LeafRun:
+    """The leaves that may be made durable: proven, or of an additive scheme, whose chunks prove nothing alone.
+
+    Of these it is known that they are legal, in order and inside their range. That they are the state's own only the
+    total of all chunks can tell.
+
+    Raises:
+        ProofError: as `verify_leaf_chunk`, or a leaf outside the range, or proof nodes where none can prove anything.
+    """
+    if not scheme.capabilities.additive:
+        return verify_leaf_chunk(scheme, root_hash, chunk, entry, end, kernel=kernel).run
+    if chunk.proof != RangeProof(entry.start, end, (), ()):
+        raise IncompleteRangeError(entry.start, "a chunk of a sum has bounds and no proof nodes")
+    for key, value in chunk.run:
+        scheme.check_leaf(key, value)
+    if chunk.run and not (entry.start <= chunk.run.keys[0] and (end is None or chunk.run.keys[-1] < end)):
+        raise IncompleteRangeError(entry.start, "leaves outside the range that the manifest announces")
+    return chunk.run
 
 
 def verify_code(scheme: Scheme, blobs: LeafRun, entry: CodeEntry) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from sync.peers import Verdict
 
@@ -23,6 +24,36 @@ class RestoreState(StrEnum):
     """The fold is right; fetching the code that the leaves name."""
     COMPLETE = "complete"
     FAILED = "failed"
+
+    @property
+    def is_fetching(self) -> bool:
+        """Whether chunks are asked for."""
+        return self in (RestoreState.LEAVES, RestoreState.CODE)
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether peers are asked for anything."""
+        return self is RestoreState.DISCOVERING or self.is_fetching
+
+    def leads_to(self, state: RestoreState) -> bool:
+        """Whether a restore may go on from here to `state`."""
+        return state in _NEXT[self]
+
+
+_NEXT: Final[dict[RestoreState, set[RestoreState]]] = {
+    RestoreState.DISCOVERING: {
+        RestoreState.LEAVES,
+        RestoreState.FOLDING,
+        RestoreState.CODE,
+        RestoreState.COMPLETE,
+        RestoreState.FAILED,
+    },
+    RestoreState.LEAVES: {RestoreState.DISCOVERING, RestoreState.FOLDING},
+    RestoreState.FOLDING: {RestoreState.DISCOVERING, RestoreState.COMPLETE, RestoreState.FAILED},
+    RestoreState.CODE: {RestoreState.DISCOVERING, RestoreState.COMPLETE},
+    RestoreState.COMPLETE: set(),
+    RestoreState.FAILED: set(),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,11 @@ class Flights:
         """Whether the chunk that `request` is for is on its way to the disk."""
         return any(_is_same(request, other) for other in self._storing)
 
+    @property
+    def is_any_storing(self) -> bool:
+        """Whether any chunk is on its way to the disk."""
+        return bool(self._storing)
+
     def is_busy(self, manifest: bytes) -> bool:
         """Whether a chunk of this manifest is under way."""
         return any(request.manifest == manifest for request in (*self.chunks(), *self._storing))

@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from proofs import Kernel, LeafRun, ProofError, get_scheme
 from proofs.errors import IncompleteRangeError
-from sync.chunk import decode_code_chunk, decode_leaf_chunk, verify_code, verify_leaf_chunk
+from sync.chunk import accept_leaf_chunk, decode_code_chunk, decode_leaf_chunk, verify_code
 from sync.errors import FormatError, InvalidChunkError, InvalidManifestError, PeerUnavailableError
 from sync.limits import Limits
 from sync.manifest import CodeEntry, LeafEntry, Manifest
@@ -49,7 +49,10 @@ class Judged:
 
 
 class VerifiedChunk:
-    """Leaves that are all of their range at the trusted root, or code by its hash. Made of a Judged answer only."""
+    """Leaves that are all of their range at the trusted root, or code by its hash. Made of a Judged answer only.
+
+    Of an additive scheme: leaves that the manifest announces for their range; only all of them together are verified.
+    """
 
     __slots__ = ("request", "run")
 
@@ -126,7 +129,7 @@ class Judge:
 
     def _leaves(self, request: ChunkRequest, entry: LeafEntry, untrusted: bytes) -> LeafRun:
         chunk = decode_leaf_chunk(untrusted, entry, limits=self._limits)
-        return verify_leaf_chunk(self._scheme, self._root.hash, chunk, entry, request.end, kernel=self._kernel).run
+        return accept_leaf_chunk(self._scheme, self._root.hash, chunk, entry, request.end, kernel=self._kernel)
 
     def _code(self, entry: CodeEntry, untrusted: bytes, code: frozenset[bytes]) -> LeafRun:
         blobs = decode_code_chunk(untrusted, entry, limits=self._limits)

@@ -12,12 +12,16 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from sync.held import HeldRange, range_of
 from sync.manifest import CodeEntry, LeafEntry, Manifest, chunk_entries
+from sync.root import Root
+from sync.wire import ListedCheckpoint
 
-__all__ = ["OFFERS_PER_PEER_MAX", "Offer", "Offers", "Work"]
+__all__ = ["OFFERS_PER_PEER_MAX", "Offer", "Offers", "Work", "nearest_heights"]
 
 OFFERS_PER_PEER_MAX: Final = 8
 """Manifests of one root that one peer may offer; more are ignored."""
+HEIGHTS_TOLD_MAX: Final = 5
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +83,10 @@ class Work:
     def leaf_chunks(self) -> range:
         """Indexes of the leaf chunks."""
         return range(len(self.manifest.leaf_chunks))
+
+    def leaf_ranges(self) -> list[HeldRange]:
+        """What every leaf chunk holds, as this manifest announces it."""
+        return [range_of(entry, self.end(index)) for index, entry in enumerate(self.manifest.leaf_chunks)]
 
     def code_chunks_of(self, hashes: Collection[bytes]) -> list[int]:
         """Indexes of the code chunks whose interval of hashes holds one of these."""
@@ -149,3 +157,10 @@ class Work:
 def size_of(entry: LeafEntry | CodeEntry) -> int:
     """Canonical bytes of a chunk's parts."""
     return entry.run_size + (entry.proof_size if isinstance(entry, LeafEntry) else 0)
+
+
+def nearest_heights(root: Root, listed: Iterable[ListedCheckpoint]) -> tuple[int, ...]:
+    """Heights of the listed checkpoints of this root's chain that are nearest to its own, ascending; a few at most."""
+    chain = (root.scheme, root.kind, root.namespace)
+    heights = {one.root.height for one in listed if (one.root.scheme, one.root.kind, one.root.namespace) == chain}
+    return tuple(sorted(sorted(heights, key=lambda height: abs(height - root.height))[:HEIGHTS_TOLD_MAX]))

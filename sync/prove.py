@@ -62,7 +62,7 @@ def prove(
     Raises:
         CheckpointNotFoundError: no such checkpoint.
         CheckpointCorruptError: a chunk is damaged.
-        UnprovableError: an empty range, or an answer larger than the store's Limits allow.
+        UnprovableError: an empty range, a root that is a sum, or an answer larger than the store's Limits allow.
     """
     if end is not None and start >= end:
         raise UnprovableError(start, end, "the range is empty")
@@ -96,6 +96,8 @@ class _Request:
         self._end = end
         self._manifest: Manifest = store.manifest(digest)
         self._scheme: Scheme = get_scheme(self._manifest.root.scheme)
+        if self._scheme.capabilities.additive:
+            raise UnprovableError(start, end, "no part of a sum can be proven, only the whole state")
         starts = [entry.start for entry in self._manifest.leaf_chunks]
         first = bisect_right(starts, start) - 1
         last = len(starts) - 1 if end is None else bisect_left(starts, end) - 1

@@ -7,21 +7,25 @@ are never equal: each is one attempt.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from sync.manifest import CodeEntry, LeafEntry
 
-__all__ = ["ChunkRequest", "ListingRequest", "ManifestRequest", "Request"]
+__all__ = ["STORED_OVERHEAD", "ChunkRequest", "ListingRequest", "ManifestRequest", "Request"]
+
+STORED_OVERHEAD: Final = 16
+"""The most by which stored bytes of a chunk exceed its canonical ones: the headers of its parts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ListingRequest:
-    """Which checkpoints of `height` does the peer have?"""
+    """Which checkpoints of `height` does the peer have? None: of any height, the highest ones if there are many."""
 
     peer: str
     asked_at: float
     size_max: int
     deadline_s: float
-    height: int
+    height: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

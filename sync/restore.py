@@ -258,7 +258,8 @@ class Restore:
         fold = self._fold = self._folding.result()
         if fold is not None:
             now = self._loop.time()
-            self._session.folded(fold.root_hash, now, code=fold.code, code_missing=fold.code_missing)
+            if not self._session.folded(fold.root_hash, now, code=fold.code, code_missing=fold.code_missing):
+                self._folding = self._fold = None
 
     async def _told(self) -> list[Event]:
         """What happened since the last turn. Before the first chunk of a manifest is asked for, there must be room."""

@@ -17,12 +17,12 @@ from typing import Final
 
 from flatdb import FlatDB, HeightRecord, Identity, StagingDB, StoreLimits
 from flatdb.errors import DatabaseCorruptError, DatabaseLockedError, RestoreKeyConflictError
-from proofs import Kernel, ProofError, get_scheme
-from sync.coverage import KeyRange
+from proofs import Kernel, LeafRun, ProofError, get_scheme
 from sync.errors import NoSpaceError, RestoreConflictError
+from sync.held import HeldRange, overlaps
 from sync.judge import VerifiedChunk
 from sync.limits import Limits
-from sync.root import Root
+from sync.root import HASH_BYTES, Root
 from sync.state_fold import fold_leaves
 
 __all__ = ["Fold", "RestoredState"]
@@ -33,6 +33,8 @@ SPACE_FACTOR: Final = 1.1
 """Bytes on disk that a canonical byte of leaves needs at most: keys and values compress, tables have indexes."""
 _LEAVES: Final = b"L"
 _CODE: Final = b"C"
+_STAGED: Final = b"S"
+_DIGEST_BYTES: Final = 32
 _END: Final = b"\x00"
 _NO_END: Final = b"\x01"
 
@@ -64,9 +66,13 @@ class RestoredState:
         self._kernel = kernel
         self._db = _stage(path, root, limits)
 
-    def ranges(self) -> list[KeyRange]:
-        """Key ranges whose leaves are durable."""
-        return [decode_range(name[1:]) for name in self._db.staged() if name.startswith(_LEAVES)]
+    def ranges(self) -> list[HeldRange]:
+        """Key ranges whose leaves are durable: proven, or staged under the digest of their run."""
+        return [
+            decode_range(name[1:]) if name.startswith(_LEAVES) else _decode_staged(name)
+            for name in self._db.staged()
+            if name.startswith((_LEAVES, _STAGED))
+        ]
 
     def check_space(self, needed: int) -> None:
         """Before anything is fetched: whether `needed` more canonical bytes fit on the disk.
@@ -88,7 +94,16 @@ class RestoredState:
         if chunk.is_code:
             self._db.ingest_blobs(_CODE + request.entry.digest, chunk.run)
         else:
-            self._db.ingest(_LEAVES + encode_range(request.entry.start, request.end), chunk.run)
+            self._store_leaves(chunk.run, HeldRange(request.entry.start, request.end, request.entry.run_digest))
+
+    def _store_leaves(self, run: LeafRun, held: HeldRange) -> None:
+        if not self._scheme.capabilities.additive:
+            self._db.ingest(_LEAVES + encode_range(held.start, held.end), run)
+            return
+        # What is staged may be disputed: it gives way to whatever the manifest that is worked now says.
+        old = (other for other in self.ranges() if overlaps(other, held))
+        obsolete = {_encode_staged(other): (other.start, other.end) for other in old}
+        self._db.replace(_encode_staged(held), run, held.start, held.end, obsolete=obsolete)
 
     def fold(self, advanced: Callable[[int], None], stopped: Callable[[], bool]) -> Fold | None:
         """Fold every leaf of the database, from its own disk, in one pass. None if `stopped` says so on the way.
@@ -113,7 +128,9 @@ class RestoredState:
             stream = self._db.scan()
             while part := list(islice(stream, ADVANCE_LEAVES)):
                 if has_code:
-                    code.update(digest for leaf in part if (digest := self._scheme.code_hash(*leaf)) is not None)
+                    # A leaf that names code holds its hash: the short ones need not be decoded.
+                    long = [leaf for leaf in part if len(leaf[1]) >= HASH_BYTES]
+                    code.update(digest for leaf in long if (digest := self._scheme.code_hash(*leaf)) is not None)
                 yield from part
                 count += len(part)
                 advanced(len(part))
@@ -154,11 +171,21 @@ def encode_range(start: bytes, end: bytes | None) -> bytes:
     return len(start).to_bytes(2, "big") + start + (_NO_END if end is None else _END + end)
 
 
-def decode_range(encoded: bytes) -> KeyRange:
+def _encode_staged(held: HeldRange) -> bytes:
+    """The record of a staged range: tag, digest of its run, key range."""
+    return _STAGED + held.digest + encode_range(held.start, held.end)
+
+
+def _decode_staged(name: bytes) -> HeldRange:
+    behind = len(_STAGED) + _DIGEST_BYTES
+    return decode_range(name[behind:])._replace(digest=name[len(_STAGED) : behind])
+
+
+def decode_range(encoded: bytes) -> HeldRange:
     """The key range in bytes that `encode_range` made."""
     at = 2 + int.from_bytes(encoded[:2], "big")
     start, tag, end = encoded[2:at], encoded[at : at + 1], encoded[at + 1 :]
-    return start, None if tag == _NO_END else end
+    return HeldRange(start, None if tag == _NO_END else end)
 
 
 def _stage(path: Path, root: Root, limits: Limits) -> StagingDB:

@@ -8,9 +8,11 @@ is believed; a manifest is a list of claims that its givers answer for:
 * the announced bytes, and their proof does not hold        everyone who gave the *manifest* lied
 * every announced code chunk, and code is still missing     everyone who gave the manifest lied
 
-Verified ranges count by their bounds and not by their chunk, so they stay valid under every other manifest.
+Verified ranges count by their bounds and not by their chunk, so they stay valid under every other manifest. Where the
+root is a sum, chunks are staged as one manifest announces them; if they do not add up it is set aside, what another one
+disputes is replaced, and the givers of the first are convicted once the other one's total is right.
 
-Ordering rules: one state and one transition table (`_NEXT`). `next_request` hands out a request; exactly one of
+Ordering rules: one state and one transition table (`RestoreState`). `next_request` hands out a request; exactly one of
 `accept`, `failed` and `cancelled` ends it, and each VerifiedChunk that `accept` returns goes to `stored` once it is
 durable. Requests in `obsolete()` are no longer wanted and are to be cancelled. Not thread-safe, but for `judge`, which
 changes nothing.
@@ -18,50 +20,26 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from proofs import Kernel, get_kernel
-from sync.coverage import Coverage, KeyRange
-from sync.errors import (
-    InvalidManifestError,
-    NoPeersLeftError,
-    PeerError,
-    PeerRefusedError,
-    RestoreMismatchError,
-)
+from sync.errors import InvalidManifestError, NoPeersLeftError, PeerError, PeerRefusedError, RestoreMismatchError
 from sync.events import ChunkStored, Event, ManifestChosen, ManifestDropped, PeerFaulted, RestoreState, StateChanged
 from sync.flights import Flights, may_join
+from sync.held import HeldRange, held_ranges, range_of
 from sync.judge import ForgedChunkError, ForgedManifestError, Judge, Judged, VerifiedChunk
 from sync.limits import Limits
 from sync.manifest import MANIFEST_FORMAT, LeafEntry, Manifest
-from sync.offers import Offer, Offers, Work, size_of
+from sync.offers import Offer, Offers, Work, nearest_heights, size_of
 from sync.peers import NothingOfferedError, PeerBook, SlowPeerError, reason_of, verdict_of
-from sync.request import ChunkRequest, ListingRequest, ManifestRequest, Request
+from sync.request import STORED_OVERHEAD, ChunkRequest, ListingRequest, ManifestRequest, Request
 from sync.root import Root
 from sync.wire import TOO_MANY_REQUESTS, ListedCheckpoint
 
 __all__ = ["RestoreSession"]
 
-_NEXT: Final[dict[RestoreState, set[RestoreState]]] = {
-    RestoreState.DISCOVERING: {
-        RestoreState.LEAVES,
-        RestoreState.FOLDING,
-        RestoreState.CODE,
-        RestoreState.COMPLETE,
-        RestoreState.FAILED,
-    },
-    RestoreState.LEAVES: {RestoreState.DISCOVERING, RestoreState.FOLDING},
-    RestoreState.FOLDING: {RestoreState.DISCOVERING, RestoreState.COMPLETE, RestoreState.FAILED},
-    RestoreState.CODE: {RestoreState.DISCOVERING, RestoreState.COMPLETE},
-    RestoreState.COMPLETE: set(),
-    RestoreState.FAILED: set(),
-}
-_FETCHING: Final = (RestoreState.LEAVES, RestoreState.CODE)
-_ASKING: Final = (RestoreState.DISCOVERING, *_FETCHING)
-
-STORED_OVERHEAD: Final = 16
-"""The most by which stored bytes of a chunk exceed its canonical ones: the headers of its parts."""
+_TOTAL_WRONG: Final = "its chunks do not add up to the root"
 
 
 class RestoreSession:
@@ -73,14 +51,10 @@ class RestoreSession:
         peers: PeerBook,
         limits: Limits,
         *,
-        held: Iterable[KeyRange] = (),
+        held: Iterable[HeldRange] = (),
         kernel: Kernel | None = None,
     ) -> None:
-        """`held`: ranges that an earlier session verified against this very root and made durable.
-
-        Raises:
-            UnknownSchemeError
-        """
+        """`held`: ranges that an earlier session for this very root made durable. Raises UnknownSchemeError."""
         self.root = root
         self.peers = peers
         self.state = RestoreState.DISCOVERING
@@ -90,7 +64,8 @@ class RestoreSession:
         self._offers = Offers()
         self._listed: set[str] = set()
         self._work: Work | None = None
-        self._held = Coverage(held)
+        self._held = held_ranges(root.scheme, held)
+        self._set_aside: list[Offer] = []
         self._flights = Flights(limits)
         self._folded = False
         self._code: frozenset[bytes] = frozenset()
@@ -104,19 +79,19 @@ class RestoreSession:
         """The next question to put to a peer, or None: call again after an answer, or at `wake_at`.
 
         Raises:
-            NoPeersLeftError: nothing is under way and every peer is given up. The state is FAILED.
+            NoPeersLeftError: nothing is under way, and every peer is given up or has no such root. State FAILED.
         """
-        if self.state not in _ASKING:
+        if not self.state.is_asking:
             return None
+        if not self._flights and not self.peers.hopeful():
+            self._go(RestoreState.FAILED)
+            raise NoPeersLeftError(self.peers.reasons(), unoffered=self.peers.unoffered())
         for peer in self.peers.ready(now):
             request = self._request(peer, now)
             if request is not None:
                 self.peers.asked(peer)
                 self._flights.begin(request)
                 return request
-        if not self._flights and not self.peers.alive():
-            self._go(RestoreState.FAILED)
-            raise NoPeersLeftError(self.peers.reasons())
         return None
 
     def wake_at(self, now: float) -> float | None:
@@ -169,13 +144,14 @@ class RestoreSession:
         request = chunk.request
         self._flights.end_storing(request)
         if isinstance(request.entry, LeafEntry):
-            self._held.add(request.entry.start, request.end)
+            self._held.add(range_of(request.entry, request.end))
         else:
             self._code_missing.difference_update(chunk.run.keys)
         work = self._work_of(request)
         if work is not None:
             work.finish(request.index)
         self._events.append(ChunkStored(request.peer, request.index, len(chunk.run), request.entry.run_size))
+        self._choose(now)
         self._advance(now)
 
     def failed(self, request: Request, error: PeerError, now: float, *, received: int = 0) -> None:
@@ -212,8 +188,10 @@ class RestoreSession:
 
     def folded(
         self, computed_root: bytes, now: float, *, code: Collection[bytes], code_missing: Collection[bytes]
-    ) -> None:
+    ) -> bool:
         """The database's own leaves fold to `computed_root` and name `code` (hashes), of which some are missing.
+
+        False: it is not the root, and some of the leaves are to be replaced before the next fold.
 
         Raises:
             RestoreMismatchError: the fold is not the trusted root. The state is FAILED.
@@ -222,14 +200,20 @@ class RestoreSession:
         if self.state is not RestoreState.FOLDING:
             raise RuntimeError(f"nothing to fold while {self.state}")
         if computed_root != self.root.hash:
+            if self._work is not None and not self._held.counts_alone:
+                self._doubt(self._work.offer, now)
+                return False
             self._go(RestoreState.FAILED)
             raise RestoreMismatchError(expected=self.root.hash, computed=computed_root)
+        for giver in (giver for offer in self._set_aside for giver in offer.givers):
+            self._fault(InvalidManifestError(giver, _TOTAL_WRONG), now)
         self._folded = True
         self._code = frozenset(code)
         self._code_missing = set(code_missing)
         self._go(RestoreState.DISCOVERING if self._code_missing else RestoreState.COMPLETE)
         self._work = None
         self._choose(now)
+        return True
 
     def take_events(self) -> list[Event]:
         """What happened since the last call, in order."""
@@ -254,7 +238,9 @@ class RestoreSession:
         if self._flights.is_listing(peer):
             return None
         size = self._limits.listing_bytes_max
-        return ListingRequest(peer, now, size, self.peers.deadline_s(size), self.root.height)
+        # The second time it is asked for all it has, so that a mistyped height can be told from a peer without any.
+        height = None if self.peers.listings_empty(peer) == 1 else self.root.height
+        return ListingRequest(peer, now, size, self.peers.deadline_s(size), height)
 
     def _chunk_request(self, work: Work, peer: str, now: float) -> ChunkRequest | None:
         index = self._take(work, peer, now) if self._flights.has_room() else None
@@ -283,18 +269,20 @@ class RestoreSession:
     def _is_covered(self, work: Work, index: int) -> bool:
         """Whether the leaves of this chunk are held already, by whatever manifest they came."""
         entry = work.entries[index]
-        return isinstance(entry, LeafEntry) and self._held.covers(entry.start, work.end(index))
+        return isinstance(entry, LeafEntry) and self._held.covers(range_of(entry, work.end(index)))
 
     # Accepting
 
-    def _accept_listing(self, peer: str, listed: Iterable[ListedCheckpoint], now: float) -> None:
+    def _accept_listing(self, peer: str, listed: Sequence[ListedCheckpoint], now: float) -> None:
         self._listed.add(peer)
         for one in listed:
             if one.root == self.root and one.manifest_format == MANIFEST_FORMAT:
                 self._offers.add(peer, one.digest)
-        if not self._offers.by(peer):
+        if self._offers.by(peer):
+            self.peers.offered(peer)
+        else:
             self._listed.discard(peer)
-            self._fault(NothingOfferedError(peer), now)
+            self._fault(NothingOfferedError(peer, nearest_heights(self.root, listed)), now)
         self._choose(now)
 
     def _accept_manifest(self, manifest: Manifest, now: float) -> None:
@@ -304,13 +292,16 @@ class RestoreSession:
     def _choose(self, now: float) -> None:
         """Work the best manifest that is known, if one is wanted and any is."""
         offer = self._offers.best(self.peers.alive())
-        if offer is None or self.state is not RestoreState.DISCOVERING:
+        # What is on its way to the disk may yet displace what a manifest would count on.
+        waits = self._flights.is_any_storing and not self._held.counts_alone
+        if offer is None or waits or self.state is not RestoreState.DISCOVERING:
             return
         work = self._work = Work(offer)
-        if self._held.whole:
+        if self._folded:
             work.add(work.code_chunks_of(self._code_missing))
             self._go(RestoreState.CODE)
         else:
+            self._held.begin(work.leaf_ranges())
             work.add(index for index in work.leaf_chunks() if not self._is_covered(work, index))
             self._go(RestoreState.LEAVES)
         self._events.append(ManifestChosen(offer.digest, tuple(offer.givers), work.waiting, work.waiting_bytes))
@@ -330,9 +321,9 @@ class RestoreSession:
             return False
         if self._flights.is_storing(request):
             return True
-        if isinstance(request.entry, LeafEntry):
-            return self._held.covers(request.entry.start, request.end)
         work = self._work_of(request)
+        if isinstance(request.entry, LeafEntry) and (work is not None or self._held.counts_alone):
+            return self._held.covers(range_of(request.entry, request.end))
         return work is None or work.is_finished(request.index)
 
     def _work_of(self, request: ChunkRequest) -> Work | None:
@@ -342,7 +333,7 @@ class RestoreSession:
 
     def _advance(self, now: float) -> None:
         """Go on if everything of this state is there."""
-        if self.state not in _ASKING or not self._held.whole:
+        if not self.state.is_asking or not self._held.whole:
             return
         if not self._folded:
             self._go(RestoreState.FOLDING)
@@ -354,10 +345,19 @@ class RestoreSession:
     def _check_work(self, now: float) -> None:
         """Leave a manifest that nobody serves any more, until another peer offers it."""
         work = self._work
-        if work is not None and self.state in _FETCHING and not work.served(self.peers.alive()):
+        if work is not None and self.state.is_fetching and not work.served(self.peers.alive()):
             for giver in list(work.offer.givers):
                 work.offer.withdraw(giver)
             self._leave(work.offer, "no peer serves all of it any more", now)
+
+    def _doubt(self, offer: Offer, now: float) -> None:
+        """All chunks of a manifest do not add up: it is wrong somewhere, which another one's total has to prove."""
+        offer.dead = True
+        self._set_aside.append(offer)
+        self._held.begin(())
+        self._go(RestoreState.DISCOVERING)
+        self._leave(offer, _TOTAL_WRONG, now)
+        self._choose(now)
 
     def _convict(self, offer: Offer, reason: str, now: float) -> None:
         """Everyone who gave this manifest lied, and nobody will be believed who offers it again."""
@@ -372,7 +372,7 @@ class RestoreSession:
         self._events.append(ManifestDropped(offer.digest, reason))
         if self._work is not None and self._work.offer is offer:
             self._work = None
-            if self.state in _FETCHING:
+            if self.state.is_fetching:
                 self._go(RestoreState.DISCOVERING)
                 self._choose(now)
 
@@ -393,6 +393,6 @@ class RestoreSession:
             work.add([request.index])
 
     def _go(self, state: RestoreState) -> None:
-        assert state in _NEXT[self.state], f"{self.state} does not lead to {state}"
+        assert self.state.leads_to(state), f"{self.state} does not lead to {state}"
         self.state = state
         self._events.append(StateChanged(state))

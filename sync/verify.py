@@ -14,11 +14,12 @@ from flatdb import Violation
 from proofs import Kernel, ProofError, Scheme, get_kernel, get_scheme
 from proofs.range_proof import expand_left, expand_right
 from sync.checkpoint_store import CheckpointStore
-from sync.chunk import LeafChunk, decode_code_chunk, decode_leaf_chunk, verify_code, verify_leaf_chunk
+from sync.chunk import LeafChunk, accept_leaf_chunk, decode_code_chunk, decode_leaf_chunk, verify_code
 from sync.errors import CheckpointError, CheckpointNotFoundError, FormatError
 from sync.manifest import CodeEntry, LeafEntry, Manifest
 from sync.monitor import MONITOR_NONE, Monitor
 from sync.spine import SpineReader, split_run
+from sync.state_fold import fold_leaves
 
 __all__ = ["verify_checkpoint"]
 
@@ -45,6 +46,7 @@ def verify_checkpoint(
         yield from check.code_chunk(code_entry)
         monitor.advanced("verify", 1)
     yield from check.code()
+    yield from check.total()
     monitor.phase_finished("verify")
 
 
@@ -68,7 +70,7 @@ class _Check:
         end = self._manifest.end(index)
         try:
             chunk = decode_leaf_chunk(self._store.chunk(entry.digest), entry, limits=self._store.limits)
-            verify_leaf_chunk(self._scheme, self._manifest.root.hash, chunk, entry, end, kernel=self._kernel)
+            accept_leaf_chunk(self._scheme, self._manifest.root.hash, chunk, entry, end, kernel=self._kernel)
         except (ProofError, FormatError, CheckpointError) as error:
             self._complete = False
             yield Violation(where, str(error))
@@ -76,7 +78,8 @@ class _Check:
         if self._scheme.capabilities.has_code:
             hashes = (self._scheme.code_hash(key, value) for key, value in chunk.run)
             self._named.update(code_hash for code_hash in hashes if code_hash is not None)
-        yield from self._section(index, chunk)
+        if not self._scheme.capabilities.additive:
+            yield from self._section(index, chunk)
 
     def code_chunk(self, entry: CodeEntry) -> Iterator[Violation]:
         where = f"chunk {entry.digest.hex()}"
@@ -91,6 +94,18 @@ class _Check:
             yield Violation(where, "its code does not come after that of the chunk before")
         self._code_end = blobs.keys[-1]
         self._held.update(blobs.keys)
+
+    def total(self) -> Iterator[Violation]:
+        """Where the root is a sum, the chunks prove nothing until all of them add up to it; read them once more."""
+        if not self._scheme.capabilities.additive or not self._complete:
+            return
+        computed = fold_leaves(self._scheme, self._leaves(), kernel=self._kernel)
+        if computed != self._manifest.root.hash:
+            yield Violation("chunks", f"add up to {computed.hex()}, the root is {self._manifest.root.hash.hex()}")
+
+    def _leaves(self) -> Iterator[tuple[bytes, bytes]]:
+        for entry in self._manifest.leaf_chunks:
+            yield from decode_leaf_chunk(self._store.chunk(entry.digest), entry, limits=self._store.limits).run
 
     def code(self) -> Iterator[Violation]:
         """Exactly the code of live accounts; to be said only if every chunk could be read."""

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from flatdb.nesting import nests_at_most
 from proofs import LeafRun, RangeProof, cbor
 from sync.checkpoint_store import CheckpointInfo, parse_digest
 from sync.chunk import CHUNK_FORMAT
@@ -58,6 +59,8 @@ _NUMBER = re.compile(r"[0-9]{1,19}")
 _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
+_LISTING_LEVELS: Final = 8
+"""An object with a list of objects of objects, and room for what later releases add."""
 _RETRY_AFTER_MAX_S: Final = 3600.0
 
 
@@ -107,11 +110,13 @@ def decode_listing(untrusted: bytes, *, count_max: int) -> tuple[ListedCheckpoin
     Raises:
         FormatError: not a listing.
     """
+    if not nests_at_most(untrusted, _LISTING_LEVELS):
+        raise FormatError("listing", "nested deeper than any listing")
     try:
         match json.loads(untrusted):
             case {"checkpoints": list(lines)}:
                 return tuple(filter(None, map(_listed, lines[:count_max])))
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise FormatError("listing", "not JSON") from error
     raise FormatError("listing", "it has no list of checkpoints")
 

@@ -1,6 +1,7 @@
 """Oasis Core's own checkpoint creator and restorer, on the same leaves, by the program of tests/interop/oasis.
 
-Build: `tests/interop/oasis/build`; LEAFMIRROR_OASIS_INTEROP names the program if it is elsewhere. Its databases do not sync, and in memory they touch no disk: its best case.
+Build: `tests/interop/oasis/build`; LEAFMIRROR_OASIS_INTEROP names the program if it is elsewhere. Its databases do not
+sync, and in memory they touch no disk: its best case.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def measure(work: Path, leaves: Iterable[tuple[bytes, bytes]], *, on_disk: bool)
         command = [str(PROGRAM)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             program = _Program(process)  # it ends when its input does: at the end of this block
-            where = "disk" if on_disk else "memory"
+            where = "on disk" if on_disk else "in memory"
             db = program.ask("open", namespace=NAMESPACE, backend="", on_disk=on_disk)["db"]
             root, count = _fill(program, db, leaves, Path(scratch) / "leaves")
             for threads in (0, 12):

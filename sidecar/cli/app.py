@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli import bench, checkpoint, demo, doctor, get, importer, mirror, oasis, restore, serve
+from sidecar.cli import bench, checkpoint, demo, doctor, get, importer, jam, mirror, oasis, restore, serve
 
 __all__ = ["app"]
 
@@ -40,6 +40,7 @@ app.command("serve-oasis", epilog="Example: leafmirror serve-oasis --store check
 app.command("sidecar", epilog="Example: leafmirror sidecar --config sidecar.toml --print-config")(serve.sidecar)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(importer.app, name="import")
+app.add_typer(jam.app, name="jam")
 app.command("demo", epilog="Example: leafmirror demo --keep /tmp/demo")(demo.demo)
 app.command("bench", epilog="Example: leafmirror bench --leaves 1000000 --json")(bench.bench)
 app.command("doctor", epilog="Example: leafmirror doctor --json")(doctor.doctor)

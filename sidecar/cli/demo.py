@@ -26,6 +26,10 @@ class DemoScheme(StrEnum):
 
     ETHEREUM = ETHEREUM
     MKVS = MKVS
+    JAM = "jam"
+    NOMT_BLAKE3 = "nomt-blake3"
+    NOMT_SHA2 = "nomt-sha2"
+    SOLANA = "solana-lattice"
 
 
 TITLES = {

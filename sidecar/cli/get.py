@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,16 +11,26 @@ import typer
 from proofs.hashing import keccak256
 from proofs.rlp import decode
 from proofs.schemes.ethereum import Account
+from proofs.schemes.nomt import NOMT
 from sidecar.cli.failure import ExitCode
 from sidecar.cli.options import AsJSON, MirrorPath, hex_bytes
 from sidecar.cli.output import print_json, print_line, print_pairs, print_verdict
-from sidecar.leaf_proof import prove_leaf
+from sidecar.leaf_proof import nomt_path, prove_leaf
 from sync.mirror import Mirror
 from sync.wire import encode_proof
 
 __all__ = ["get"]
 
 ADDRESS_BYTES = 20
+
+
+class ProofForm(StrEnum):
+    """How a proof is written."""
+
+    OURS = "leafmirror"
+    NOMT_PATH = "nomt-path"
+
+
 SLOT_BITS = 256
 
 
@@ -35,6 +46,9 @@ def get(
     proof_file: Annotated[
         Path | None, typer.Option("--proof", metavar="FILE", help="Write the proof of what was found, or of absence.")
     ] = None,
+    proof_form: Annotated[
+        ProofForm, typer.Option("--proof-form", help="Ours, or NOMT's own path proof for its verifier.")
+    ] = ProofForm.OURS,
     as_json: AsJSON = False,
 ) -> None:
     """Print one leaf's value. Exit code 1 if there is no such leaf."""
@@ -42,7 +56,7 @@ def get(
         leaf_key = _leaf_key(mirror.scheme.name, key, address, slot)
         value = mirror.get(leaf_key)
         if proof_file is not None:
-            _write_proof(mirror, leaf_key, proof_file)
+            _write_proof(mirror, leaf_key, proof_file, proof_form)
         head = mirror.head
     meaning = {} if value is None else _meaning(mirror.scheme.name, leaf_key, value)
     if as_json:
@@ -101,7 +115,12 @@ def _meaning(scheme: str, key: bytes, value: bytes) -> dict[str, object]:
     }
 
 
-def _write_proof(mirror: Mirror, key: bytes, file: Path) -> None:
-    """In the form in which the endpoint answers, too."""
-    root = mirror.claimed_root or mirror.root()
-    file.write_bytes(encode_proof(*prove_leaf(mirror, key, root.hash)))
+def _write_proof(mirror: Mirror, key: bytes, file: Path, form: ProofForm) -> None:
+    """Ours is the form in which the endpoint answers, too."""
+    root, scheme = mirror.claimed_root or mirror.root(), mirror.scheme
+    if form is ProofForm.OURS:
+        file.write_bytes(encode_proof(*prove_leaf(mirror, key, root.hash)))
+    elif isinstance(scheme, NOMT):
+        file.write_bytes(nomt_path(scheme, *prove_leaf(mirror, key, root.hash), key))
+    else:
+        raise typer.BadParameter(f"--proof-form {form} is for mirrors of NOMT, not of {scheme.name}")

@@ -19,10 +19,13 @@ from sidecar.errors import InvalidImportError
 from sidecar.importers.ethereum_genesis import convert_genesis
 from sidecar.importers.ethereum_writelogs import convert_writelogs
 from sidecar.importers.json_input import DOCUMENT_BYTES_MAX
+from sidecar.importers.solana import address_bytes, import_full, import_incremental
+from sidecar.jam.trace import convert_files
+from sync.mirror import Mirror
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Convert files of other programs to write-log files.", no_args_is_help=True)
+app = typer.Typer(help="Convert files of other programs to write-log files, or to a mirror.", no_args_is_help=True)
 
 InputFile = Annotated[Path, typer.Argument(metavar="FILE", help="JSON, plain or .gz.", show_default=False)]
 OutputFile = Annotated[
@@ -45,6 +48,48 @@ def ethereum_genesis(file: InputFile, output: OutputFile = Path("-"), as_json: A
 def ethereum_writelogs(file: InputFile, output: OutputFile = Path("-"), as_json: AsJSON = False) -> None:
     """Turn recorded state changes (a JSON list of blocks) into write logs."""
     _convert(convert_writelogs(_read(file)), output, as_json=as_json)
+
+
+@app.command("jam-trace", epilog="Example: leafmirror import jam-trace 0*.bin -o trace.ndjson")
+def jam_trace(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Steps (.bin or .json) in order.", show_default=False)
+    ],
+    output: OutputFile = Path("-"),
+    as_json: AsJSON = False,
+) -> None:
+    """Turn published JAM block-import traces into write logs; the state before the first step comes first."""
+    _convert(convert_files((file.name, _read(file)) for file in files), output, as_json=as_json)
+
+
+@app.command(
+    "solana-snapshot", epilog="Example: leafmirror import solana-snapshot snapshot-1-5pgM….tar.zst --to mirror"
+)
+def solana_snapshot(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="snapshot-….tar.zst", show_default=False)],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The new mirror.", show_default=False)],
+    incremental: Annotated[
+        Path | None, typer.Option("--incremental", metavar="FILE", help="incremental-snapshot-….tar.zst on top of it.")
+    ] = None,
+    bank_hash: Annotated[
+        str | None, typer.Option("--bank-hash", metavar="BASE58", help="Bank hash of the last archive, from consensus.")
+    ] = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Fill a new mirror from a snapshot archive and verify it against its bank; it does not open before.
+
+    An archive vouches for itself only, unless --bank-hash says which bank it must be of.
+    """
+    trusted = None if bank_hash is None else address_bytes("--bank-hash", bank_hash)
+    record = import_full(file, to, bank_hash=trusted if incremental is None else None)
+    if incremental is not None:
+        with Mirror.open(to) as mirror:
+            record = import_incremental(incremental, mirror, bank_hash=trusted)
+    assert record.root is not None
+    if as_json:
+        print_json("import", {"path": str(to), "height": record.height, "root": record.root.hex()})
+    else:
+        print_line(f"{to}: slot {record.height}, root 0x{record.root.hex()}, verified")
 
 
 app.command(

@@ -45,6 +45,8 @@ def init(
     path: MirrorPath, scheme: Scheme, kind: Kind = "", namespace: Namespace = b"", as_json: AsJSON = False
 ) -> None:
     """Make an empty mirror in a new or empty directory."""
+    if kind and scheme != "mkvs":
+        raise typer.BadParameter(f"{scheme} has one state without a kind: leave out --kind")
     try:
         Mirror.create(path, scheme=scheme, kind=kind, namespace=namespace).close()
     except ValueError as error:

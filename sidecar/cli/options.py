@@ -64,6 +64,8 @@ def open_store(url: str, *, must_exist: bool = False) -> CheckpointStore:
     folder = Path(unquote(parts.path) if parts.scheme == "file" else url)
     if must_exist and not folder.is_dir():
         raise typer.BadParameter(f"{folder}: no such folder")
+    if (folder / "rocksdb").exists():
+        raise typer.BadParameter(f"{folder} is a mirror: a store needs a folder of its own")
     return CheckpointStore.folder(folder)
 
 

@@ -89,7 +89,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     table = Table(*columns, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*(escape(_plain(cell)) for cell in row))
-    _console().print(table)
+    console = _console()
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as capture:
+        console.print(table)
+    # A column is filled up with blanks, also the last one: in a pipe they are in the way.
+    for line in capture.get().splitlines():
+        print_line(line.rstrip())
 
 
 def shorten_hashes(text: str) -> str:

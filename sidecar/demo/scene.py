@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from flatdb.errors import IncompleteDatabaseError
+from sidecar.demo.chains import chain_chapters
 from sidecar.demo.genesis import load_mainnet_genesis
 from sidecar.demo.process import events_of, run_command, start_command, start_events, watched
 from sidecar.demo.relay import Fault, Relay
@@ -34,8 +35,8 @@ __all__ = ["ETHEREUM", "MKVS", "Demo", "Step"]
 
 ETHEREUM = "ethereum"
 MKVS = "mkvs"
-STATES = {ETHEREUM: "Ethereum mainnet's genesis", MKVS: "a generated state"}
-TRAFFIC = {ETHEREUM: "contracts deployed, emptied, destroyed and re-created", MKVS: "leaves written and deleted"}
+GENESIS, GENERATED = "Ethereum mainnet's genesis", "a generated state"
+CONTRACTS, LEAVES = "contracts deployed, emptied, destroyed and re-created", "leaves written and deleted"
 CHUNK_LEAVES = 128
 KILL_AFTER_CHUNKS = 20
 STALL_TIMEOUT_S = 2.0
@@ -94,7 +95,9 @@ class Demo:
         self._compare()
 
     def _chapters(self) -> Iterator[Chapter]:
-        return ethereum_chapters(load_mainnet_genesis()) if self.scheme == ETHEREUM else mkvs_chapters()
+        if self.scheme == ETHEREUM:
+            return ethereum_chapters(load_mainnet_genesis())
+        return mkvs_chapters() if self.scheme == MKVS else chain_chapters(self.scheme)
 
     def _apply(self, mirror: Mirror) -> None:
         chapters = self._chapters()
@@ -104,7 +107,8 @@ class Demo:
             leaf_count = len(first.write_log.writes)
             root_hash = first.write_log.root
             assert root_hash is not None
-            draft.text = f"{STATES[self.scheme]}: {leaf_count:,} leaves fold to 0x{root_hash.hex()}"
+            state = GENESIS if self.scheme == ETHEREUM else GENERATED
+            draft.text = f"{state}: {leaf_count:,} leaves fold to 0x{root_hash.hex()}"
             draft.facts = {"leaf_count": leaf_count, "root": root_hash.hex()}
         with self._step("heights") as draft:
             captions, writes = [], 0
@@ -114,7 +118,8 @@ class Demo:
                     raise DemoFailedError("heights", f"height {record.height} was not verified")
                 captions.append(chapter.caption)
                 writes += len(chapter.write_log.writes)
-            draft.text = f"{len(captions)} heights, {writes:,} writes: {TRAFFIC[self.scheme]}; every root folded anew"
+            traffic = CONTRACTS if self.scheme == ETHEREUM else LEAVES
+            draft.text = f"{len(captions)} heights, {writes:,} writes: {traffic}; every root folded anew"
             draft.facts = {"height_count": len(captions), "write_count": writes, "captions": captions}
 
     def _check(self, mirror: Mirror) -> None:

@@ -21,6 +21,7 @@ TINY: dict[str, list[str]] = {
     "apply": ["--puts", "100", "--logs", "3"],
     "create": ["--shape", "ethereum"],
     "restore": ["--shape", "uniform-mkvs"],
+    "oasis": [],
     "pause": ["--pauses", "3", "--interval-ms", "1", "--log-writes", "10"],
     "memory": [],
     "scaling": [],
@@ -43,6 +44,7 @@ def test_every_question_is_answered(question: str, tmp_path: Path) -> None:
     answers = ask(question, tmp_path)
     assert answers
     for answer in answers:
+        assert "error" not in answer
         assert json.loads(json.dumps(answer)) == answer
         assert answer["kernel"] == get_kernel().name
         assert answer["seed"] == 1

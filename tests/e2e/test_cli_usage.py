@@ -1,5 +1,7 @@
 """What a person gets wrong at the keyboard: the exit code says usage, and the answer names what was typed."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,24 @@ def test_no_arguments_show_the_help_and_nothing_else() -> None:
         assert done.code == 2
         assert "Usage" in done.out
         assert not done.err
+
+
+def test_an_interrupt_while_the_program_is_still_loading() -> None:
+    """Fails if anything that takes time is imported before `main` listens: a traceback, and death by signal."""
+    program = """
+import sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("typer", "rich", "aiohttp", "rocksdict"):
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+from sidecar.cli import main
+sys.exit(main(["--help"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "error: interrupted\n")
 
 
 def test_a_file_that_is_not_there_is_usage(mirror: Path, tmp_path: Path) -> None:
@@ -70,6 +90,35 @@ def test_only_oasis_kinds(tmp_path: Path) -> None:
     assert run("init", tmp_path / "a", "--scheme", "mkvs", "--kind", "stat").code == 2
     assert not (tmp_path / "a").exists()
     ok("init", tmp_path / "a", "--scheme", "mkvs", "--kind", "state")
+
+
+def test_a_scheme_without_kinds(tmp_path: Path) -> None:
+    assert run("init", tmp_path / "a", "--scheme", "ethereum", "--kind", "state").code == 2
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_mirror_is_no_store(mirror: Path, tmp_path: Path) -> None:
+    """Fails if a checkpoint's files are put among those of a database."""
+    ok("apply", mirror, _saved(tmp_path))
+    before = set(mirror.iterdir())
+    assert run("checkpoint", "create", mirror, "--store", mirror).code == 2
+    assert set(mirror.iterdir()) == before
+
+
+def test_piped_tables_have_no_trailing_blanks(mirror: Path, tmp_path: Path) -> None:
+    ok("apply", mirror, _saved(tmp_path))
+    ok("checkpoint", "create", mirror, "--store", tmp_path / "store")
+    listed = run("checkpoint", "list", "--store", tmp_path / "store").out.splitlines()
+    assert len(listed) > 1
+    assert not [line for line in listed if line != line.rstrip()]
+
+
+def test_a_path_that_is_no_text(tmp_path: Path) -> None:
+    """Fails if it is taken for damage, or if a directory is left behind."""
+    done = run("init", f"{tmp_path}/bad\udcff", "--scheme", "mkvs")
+    assert done.code == 2
+    assert "UTF-8" in done.err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("text", ["zz", "abc", "0 0", "0x0", "0x0x00", "é"])

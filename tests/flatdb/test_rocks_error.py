@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flatdb.errors import DatabaseAccessError, DatabaseCorruptError, DatabaseError, DatabaseLockedError
-from flatdb.rocks_error import classify
+from flatdb.rocks_error import check_writable, classify
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,11 @@ def test_each_text_has_one_meaning(text: str, kind: type[DatabaseError]) -> None
     error = classify(Exception(text), Path("db"))
     assert type(error) is kind
     assert error.path == Path("db")
+
+
+def test_a_directory_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said before rocksdict tries; a superuser may write anywhere, so that the answer of the system is put in."""
+    check_writable(tmp_path)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(DatabaseAccessError):
+        check_writable(tmp_path)

@@ -218,3 +218,22 @@ def test_kill_9_while_chunks_come_in(folder: Path, line_count: int) -> None:
         for chunk_id in staging.staged():
             assert all(loaded.get(key) == value for key, value in CHUNKS[chunk_id])
     load_the_rest(folder)
+
+
+def test_a_replaced_range_leaves_nothing_behind(folder: Path) -> None:
+    """What a disputed chunk held is gone, also where its successor is shorter, and where its record was never made."""
+    first, second = CHUNKS[b"chunk 0"], CHUNKS[b"chunk 100"]
+    disputed = [(key, b"disputed") for key, _ in first + second]
+    with stage(folder) as staging:
+        staging.ingest(b"disputed", disputed)
+        obsolete = {b"disputed": (b"", second[-1][0] + b"\0")}
+        staging.replace(b"chunk 0", first[:50], b"", second[0][0], obsolete=obsolete)
+        assert staging.staged() == {b"chunk 0"}
+        assert list(staging.scan()) == first[:50]
+        staging.replace(b"chunk 0 again", first, b"", second[0][0], obsolete={b"chunk 0": (b"", second[0][0])})
+        staging.replace(b"chunk 100", second, second[0][0], None, obsolete={})
+        assert list(staging.scan()) == first + second
+    with stage(folder) as staging:
+        assert staging.staged() == {b"chunk 0 again", b"chunk 100"}
+        assert list(staging.scan()) == first + second
+        staging.seal(RECORD)

@@ -17,6 +17,7 @@ from proofs import LeafRun, ProofError, fold, get_kernel, get_scheme, leaf_run
 from proofs.fold import NODE, Frontier
 from proofs.kernel import NativeKernel, ReferenceKernel
 from tests.proofs.states import KINDS, kernel_names, random_world
+from tests.properties.scheme_states import STATES
 
 pytestmark = pytest.mark.skipif("native" not in kernel_names(), reason="the native kernel was not built here")
 
@@ -47,6 +48,20 @@ def test_every_range_has_the_same_frontier_and_pieces(name: str, kind: str, rng:
             for limit in (1, 2, 3, 512):
                 parts = outcome(lambda: REFERENCE.pieces(scheme, run, limit, before, after))  # noqa: B023
                 assert outcome(lambda: NATIVE.pieces(scheme, run, limit, before, after)) == parts  # noqa: B023
+
+
+@pytest.mark.parametrize("name", STATES)
+@given(st.data())
+def test_every_scheme_is_folded_alike(name: str, data: st.DataObject) -> None:
+    """Fails if a scheme of another chain differs: lifted paths and cut-off bits above all."""
+    scheme, leaves = get_scheme(name), data.draw(STATES[name])
+    first = data.draw(st.integers(0, len(leaves)))
+    last = data.draw(st.integers(first, len(leaves)))
+    before = leaves[first - 1][0] if first else None
+    after = leaves[last][0] if last < len(leaves) else None
+    run = leaf_run(leaves[first:last])
+    assert NATIVE.frontier(scheme, run, before, after) == REFERENCE.frontier(scheme, run, before, after)
+    assert NATIVE.pieces(scheme, run, 3, before, after) == REFERENCE.pieces(scheme, run, 3, before, after)
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)

@@ -22,6 +22,7 @@ from sync.errors import (
     RestoreMismatchError,
 )
 from sync.events import ChunkStored, ManifestChosen, ManifestDropped, PeerFaulted, RestoreState
+from sync.held import HeldRange
 from sync.judge import ForgedChunkError, ForgedManifestError, Judged, VerifiedChunk
 from sync.limits import Limits
 from sync.manifest import CodeEntry, Cut, Manifest
@@ -132,7 +133,7 @@ def test_the_whole_course(driver: Driver) -> None:
 
 
 def test_everything_held_needs_no_peer(driver: Driver) -> None:
-    driver.begin(held=[(b"", b"m"), (b"m", None)])
+    driver.begin(held=[HeldRange(b"", b"m"), HeldRange(b"m", None)])
     assert driver.state is RestoreState.FOLDING
 
 
@@ -264,6 +265,41 @@ def test_nobody_is_left(driver: Driver) -> None:
         driver.ask_all()
     assert caught.value.peers == {"a": "gone", "b": "gone"}
     assert driver.state is RestoreState.FAILED
+
+
+def test_a_root_that_nobody_has_is_given_up_soon(driver: Driver) -> None:
+    """Two answers of everyone are enough, the second of all heights; fails if each peer is asked `attempts_max` times
+    or if nobody learns what the peers do have."""
+    driver = Driver(driver.store, driver.info, "a", "b")
+    other = replace(driver.info, root=replace(driver.info.root, height=driver.info.root.height + 1))
+    driver.offers = {"a": [other], "b": []}
+    heights = []
+    for _ in range(2):
+        for request in driver.ask_all():
+            assert isinstance(request, ListingRequest)
+            heights.append(request.height)
+            driver.answer(request)
+        driver.now += 1.0
+    with pytest.raises(NoPeersLeftError) as caught:
+        driver.ask_all()
+    assert heights == [driver.info.root.height] * 2 + [None] * 2
+    assert caught.value.unoffered
+    assert str(other.root.height) in caught.value.peers["a"]
+    assert driver.session.peers.alive() == ("a", "b")
+
+
+def test_a_root_that_nobody_has_yet_is_waited_for(driver: Driver) -> None:
+    """A peer that cannot be reached may have it, and one that had nothing may have it by then."""
+    driver = Driver(driver.store, driver.info, "a", "b")
+    driver.offers = {"a": [], "b": []}
+    for _ in range(3):
+        for request in driver.ask_all():
+            driver.answer(request) if request.peer == "a" else driver.fail(request)
+        driver.now += 100.0
+    driver.offers = {"a": [driver.info]}
+    listing = next(request for request in driver.ask_all() if request.peer == "a")
+    driver.answer(listing)
+    assert isinstance(driver.ask(), ManifestRequest)
 
 
 def test_a_peer_offers_a_bounded_number_of_manifests(driver: Driver) -> None:

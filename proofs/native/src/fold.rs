@@ -75,6 +75,11 @@ pub trait Scheme<const RADIX: usize> {
         start: usize,
         depth: usize,
     ) -> Result<Reference, Refused>;
+
+    /// The bytes that a payload stands for, where it is not these bytes itself.
+    fn expand(&self, payload: &Payload<'_>) -> Vec<u8> {
+        payload.bytes().to_vec()
+    }
 }
 
 /// A branch that may still get children. What it holds so far are the items from `position` on.

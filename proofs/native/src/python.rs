@@ -35,8 +35,8 @@ fn frontier(
     after: Option<&[u8]>,
 ) -> PyResult<Vec<PyItem>> {
     let items = py.detach(|| schemes::fold_run(scheme, run, before, after, usize::MAX)).map_err(refused)?;
-    let item = |item: &crate::fold::Item<'_>| {
-        let payload = PyBytes::new(py, item.payload.bytes()).unbind();
+    let item = |item: &schemes::Folded<'_>| {
+        let payload = PyBytes::new(py, &item.payload).unbind();
         (PyBytes::new(py, item.key).unbind(), payload, item.kind as u8, item.depth)
     };
     Ok(items.iter().map(item).collect())
@@ -56,8 +56,8 @@ fn split(
     after: Option<&[u8]>,
 ) -> PyResult<Vec<PyPiece>> {
     let items = py.detach(|| schemes::fold_run(scheme, run, before, after, leaves_max)).map_err(refused)?;
-    let piece = |item: &crate::fold::Item<'_>| {
-        let payload = PyBytes::new(py, item.payload.bytes()).unbind();
+    let piece = |item: &schemes::Folded<'_>| {
+        let payload = PyBytes::new(py, &item.payload).unbind();
         (item.leaves, item.depth, item.kind as u8, payload)
     };
     Ok(items.iter().map(piece).collect())

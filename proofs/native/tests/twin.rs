@@ -7,7 +7,7 @@ mod model;
 use std::collections::BTreeMap;
 
 use _native::Refused;
-use _native::schemes::{NAMES, fold_run};
+use _native::schemes::{Folded, NAMES, fold_run};
 use model::{Model, Piece, slim_account, string};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -38,10 +38,8 @@ fn kernel_pieces(
     leaves_max: usize,
 ) -> Result<Vec<Piece>, Refused> {
     let items = fold_run(scheme, run, before, after, leaves_max)?;
-    let piece = |item: &_native::fold::Item<'_>| {
-        (item.payload.bytes().to_vec(), item.kind as u8, item.depth, item.leaves, item.key.to_vec())
-    };
-    Ok(items.iter().map(piece).collect())
+    let piece = |item: Folded<'_>| (item.payload, item.kind as u8, item.depth, item.leaves, item.key.to_vec());
+    Ok(items.into_iter().map(piece).collect())
 }
 
 /// Keys from few bytes: they nest, share long paths and end in zeros that look like padding.
@@ -61,6 +59,13 @@ fn fixed_key(size: usize) -> impl Strategy<Value = Vec<u8>> {
             }
             key
         },
+    )
+}
+
+/// Lamports, data, executable byte, owner.
+fn account() -> impl Strategy<Value = Vec<u8>> {
+    (1..=u64::MAX, vec(any::<u8>(), 0..70), 0..2u8, any::<[u8; 32]>()).prop_map(
+        |(lamports, data, executable, owner)| [&lamports.to_le_bytes()[..], &data, &[executable], &owner].concat(),
     )
 }
 
@@ -102,6 +107,7 @@ fn states(scheme: &'static str) -> BoxedStrategy<State> {
         .boxed(),
         "ethereum" => ethereum_state().boxed(),
         "jam" => btree_map(fixed_key(31), value(0), 1..24).boxed(),
+        "solana-lattice" => btree_map(fixed_key(32), account(), 1..24).boxed(),
         _ => btree_map(fixed_key(32), value(0), 1..24).boxed(),
     }
 }

@@ -70,7 +70,7 @@ impl Model {
     fn path(&self, key: &[u8]) -> Vec<u8> {
         let nibbles = |part: &[u8]| part.iter().flat_map(|byte| [byte / 16, byte % 16]).collect::<Vec<u8>>();
         match self.scheme {
-            "mpt" => nibbles(key),
+            "mpt" | "solana-lattice" => nibbles(key),
             "ethereum" if key.len() > 32 => [nibbles(&key[..32]), vec![0], nibbles(&key[32..])].concat(),
             "ethereum" => nibbles(key),
             _ => key.iter().flat_map(|byte| (0..8).map(move |bit| byte >> (7 - bit) & 1)).collect(),
@@ -90,6 +90,7 @@ impl Model {
                 }
                 identity
             }
+            "solana-lattice" => lattice(leaves),
             "nomt-blake3" => nomt(leaves, at, |data| blake3::hash(data).as_bytes().to_vec()),
             _ => nomt(leaves, at, |data| ring::digest::digest(&ring::digest::SHA256, data).as_ref().to_vec()),
         }
@@ -123,6 +124,19 @@ fn shared(leaves: &[Leaf]) -> usize {
 
 fn children(leaves: &[Leaf], depth: usize, digit: u8) -> Vec<Leaf> {
     leaves.iter().filter(|leaf| leaf.path.get(depth) == Some(&digit)).cloned().collect()
+}
+
+/// The sum of all elements, lane by lane.
+fn lattice(leaves: &[Leaf]) -> Vec<u8> {
+    let mut lanes = vec![0u64; 1024];
+    for leaf in leaves {
+        let mut element = [0; 2048];
+        blake3::Hasher::new().update(&leaf.value).update(&leaf.key).finalize_xof().fill(&mut element);
+        for (lane, bytes) in lanes.iter_mut().zip(element.chunks(2)) {
+            *lane += u64::from(bytes[0]) + 256 * u64::from(bytes[1]);
+        }
+    }
+    lanes.iter().flat_map(|lane| ((lane % 65536) as u16).to_le_bytes()).collect()
 }
 
 fn sha512_256(data: &[u8]) -> Vec<u8> {
