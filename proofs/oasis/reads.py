@@ -198,7 +198,7 @@ def _candidates(branch: Branch, key: bytes, phase: int) -> Iterator[tuple[Node |
     """Children to try in turn: (child, key to look for in it, phase to go on from when it had one)."""
     end = branch.end
     bits = len(key) * 8
-    first = end > 0 and bits >= end and key < _path.bound(branch.key, end)
+    first = bits >= end and key < _path.bound(branch.key, end)
     short = bits <= end
     if phase == _BEFORE and (short or first):
         yield branch.leaf, key, _AT

@@ -184,6 +184,8 @@ def serve(
 def _restore(source: str, root: OasisRoot, path: Path, monitor: Monitor) -> HeightRecord:
     if not source.startswith("unix:") and Path(source).is_dir():
         return restore_directory(OasisStore(Path(source)), root, path, monitor=monitor)
+    if ":" not in source:
+        raise typer.BadParameter(f"{source} is neither a directory nor an address (unix:PATH or HOST:PORT)")
     return restore_from_address(source, root, path, monitor=monitor)
 
 

@@ -70,7 +70,9 @@ def test_wrong_usage(mirror: Path, tmp_path: Path) -> None:
         pass
     assert create(tmp_path / "other", tmp_path / "store") == 2
     trusted = ("--height", 9, "--root", ROOT.hash.hex(), "--progress", "none")
-    assert run("import", "oasis-checkpoint", tmp_path, "--to", tmp_path / "x", "--namespace", "00", *trusted) == 2
+    for source, namespace in ((tmp_path, "00"), ("chekpoints", NAMESPACE.hex())):
+        target = ("--to", tmp_path / "x", "--namespace", namespace)
+        assert run("import", "oasis-checkpoint", source, *target, *trusted) == 2
 
 
 def test_where_nobody_answers(tmp_path: Path) -> None:
