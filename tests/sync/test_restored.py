@@ -13,6 +13,7 @@ from flatdb.errors import DatabaseCorruptError, IncompleteDatabaseError
 from proofs import get_kernel
 from sync.coverage import KeyRange
 from sync.errors import RestoreConflictError
+from sync.held import HeldRange
 from sync.limits import Limits
 from sync.restored import ADVANCE_LEAVES, RestoredState, decode_range, encode_range, restore_key
 from sync.root import Root
@@ -36,7 +37,7 @@ def test_the_longest_keys_fit_a_name(tmp_path: Path) -> None:
     state = begin(tmp_path / "db")
     state._db.ingest(b"L" + encode_range(*longest), [])
     state._db.ingest(b"C" + bytes(32), [])
-    assert state.ranges() == [longest]
+    assert state.ranges() == [HeldRange(*longest)]
     state.close()
 
 
