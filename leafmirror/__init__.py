@@ -85,9 +85,19 @@ from sync.errors import (
     UnprovableError,
     WorkerLostError,
 )
+from sync.events import (
+    ChunkStored,
+    Event,
+    ManifestChosen,
+    ManifestDropped,
+    PeerFaulted,
+    RestoreState,
+    StateChanged,
+)
 from sync.limits import Limits
 from sync.manifest import Cut
 from sync.mirror import Mirror
+from sync.peers import PeerReport, Verdict
 from sync.prove import prove
 from sync.restore import Report, Restore, restore
 from sync.root import Root
@@ -101,6 +111,7 @@ __all__ = [
     "CheckpointMismatchError",
     "CheckpointNotFoundError",
     "CheckpointStore",
+    "ChunkStored",
     "CodeUnavailableError",
     "Cut",
     "DatabaseAccessError",
@@ -110,6 +121,7 @@ __all__ = [
     "DatabaseLockedError",
     "DatabaseNotFoundError",
     "DatabaseReadOnlyError",
+    "Event",
     "FlatDBError",
     "FormatError",
     "FrozenView",
@@ -128,6 +140,8 @@ __all__ = [
     "LimitExceededError",
     "Limits",
     "MalformedProofError",
+    "ManifestChosen",
+    "ManifestDropped",
     "Mirror",
     "MirrorMismatchError",
     "MisplacedNodeError",
@@ -136,8 +150,10 @@ __all__ = [
     "NoSpaceError",
     "OversizeError",
     "PeerError",
+    "PeerFaulted",
     "PeerMisbehavedError",
     "PeerRefusedError",
+    "PeerReport",
     "PeerUnavailableError",
     "ProofError",
     "RangeProof",
@@ -146,13 +162,16 @@ __all__ = [
     "RestoreConflictError",
     "RestoreError",
     "RestoreMismatchError",
+    "RestoreState",
     "Root",
     "RootMismatchError",
+    "StateChanged",
     "StoreAccessError",
     "StoreLockedError",
     "SyncError",
     "UnknownSchemeError",
     "UnprovableError",
+    "Verdict",
     "VerifiedRange",
     "WorkerLostError",
     "WriteLog",

@@ -298,12 +298,18 @@ class RestoreError(SyncError):
 
 
 class NoPeersLeftError(RestoreError):
-    """Every peer was dropped or given up; `peers` says why, by name."""
+    """Every peer was dropped or given up; `peers` says why, by name.
+
+    `unoffered`: peers answered, and none of those that did has a checkpoint of the root. Perhaps it is mistyped.
+    """
 
     hint = "run the same command again, with more peers; it continues where it stopped"
 
-    def __init__(self, peers: Mapping[str, str]) -> None:
+    def __init__(self, peers: Mapping[str, str], *, unoffered: bool = False) -> None:
         self.peers = dict(peers)
+        self.unoffered = unoffered
+        if unoffered:
+            self.hint = "check height and hash of the root, or name other peers; --wait asks until one has it"
         reasons = ", ".join(f"{peer} ({reason})" for peer, reason in self.peers.items())
         super().__init__(f"no peers left: {reasons or 'none was given'}")
 

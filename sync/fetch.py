@@ -131,8 +131,8 @@ def _client(limits: Limits) -> aiohttp.ClientSession:
 
 def _path(request: Request) -> str:
     match request:
-        case ListingRequest():
-            return f"{CHECKPOINTS}?height={request.height}"
+        case ListingRequest(height=height):
+            return CHECKPOINTS if height is None else f"{CHECKPOINTS}?height={height}"
         case ManifestRequest():
             return manifest_path(request.digest)
         case ChunkRequest():

@@ -90,6 +90,8 @@ class Limits:
     """For requests under way when an endpoint is told to stop."""
     attempts_max: int = 8
     """Attempts at one peer before it is given up for this restore."""
+    listings_empty_max: int = 2
+    """Listings without the root, from every peer that answers, before a restore without chunks to fetch gives up."""
     backoff_s_max: float = 30.0
     """Between two attempts at one peer."""
 

@@ -14,11 +14,14 @@ from typing import Final
 
 from sync.held import HeldRange, range_of
 from sync.manifest import CodeEntry, LeafEntry, Manifest, chunk_entries
+from sync.root import Root
+from sync.wire import ListedCheckpoint
 
-__all__ = ["OFFERS_PER_PEER_MAX", "Offer", "Offers", "Work"]
+__all__ = ["OFFERS_PER_PEER_MAX", "Offer", "Offers", "Work", "nearest_heights"]
 
 OFFERS_PER_PEER_MAX: Final = 8
 """Manifests of one root that one peer may offer; more are ignored."""
+HEIGHTS_TOLD_MAX: Final = 5
 
 
 @dataclass(slots=True, eq=False)
@@ -154,3 +157,10 @@ class Work:
 def size_of(entry: LeafEntry | CodeEntry) -> int:
     """Canonical bytes of a chunk's parts."""
     return entry.run_size + (entry.proof_size if isinstance(entry, LeafEntry) else 0)
+
+
+def nearest_heights(root: Root, listed: Iterable[ListedCheckpoint]) -> tuple[int, ...]:
+    """Heights of the listed checkpoints of this root's chain that are nearest to its own, ascending; a few at most."""
+    chain = (root.scheme, root.kind, root.namespace)
+    heights = {one.root.height for one in listed if (one.root.scheme, one.root.kind, one.root.namespace) == chain}
+    return tuple(sorted(sorted(heights, key=lambda height: abs(height - root.height))[:HEIGHTS_TOLD_MAX]))

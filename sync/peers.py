@@ -46,13 +46,18 @@ class SlowPeerError(PeerUnavailableError):
 
 
 class NothingOfferedError(PeerRefusedError):
-    """The peer lists no checkpoint of the root, or none that is still worth asking for."""
+    """The peer lists no checkpoint of the root, or none that is still worth asking for.
 
-    def __init__(self, peer: str) -> None:
+    `heights`: where it claims to have other ones of this chain, as far as is known; the nearest ones, ascending.
+    """
+
+    def __init__(self, peer: str, heights: tuple[int, ...] = ()) -> None:
+        self.heights = heights
         super().__init__(peer, status=404)
 
     def __str__(self) -> str:
-        return f"{self.peer}: has no checkpoint of this root"
+        known = f"; other ones of this chain at {', '.join(map(str, self.heights))}" if self.heights else ""
+        return f"{self.peer}: has no checkpoint of this root{known}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class _Peer:
     in_flight: int = 0
     retry_at: float = 0.0
     attempts_failed: int = 0
+    listings_empty: int = 0
     gone: bool = False
     verdict: Verdict = Verdict.IDLE
     reason: str = ""
@@ -113,6 +119,20 @@ class PeerBook:
         free = [p for p in self._peers.values() if not p.gone and p.in_flight < p.share and p.retry_at <= now]
         return [p.name for p in sorted(free, key=lambda p: (p.in_flight, -p.rate))]
 
+    def hopeful(self) -> bool:
+        """Whether somebody is left who may have the root: not given up, and not often enough found without it."""
+        most = self._limits.listings_empty_max
+        return any(not peer.gone and peer.listings_empty < most for peer in self._peers.values())
+
+    def unoffered(self) -> bool:
+        """Whether peers answered without a lie, and the last word of each that did was that it has no such root."""
+        answered = [p for p in self._peers.values() if p.verdict not in (Verdict.UNAVAILABLE, Verdict.MISBEHAVED)]
+        return bool(answered) and all(peer.listings_empty for peer in answered)
+
+    def listings_empty(self, name: str) -> int:
+        """How many listings in a row were without the root."""
+        return self._peers[name].listings_empty
+
     def next_retry_at(self, now: float) -> float | None:
         """When the first of the waiting peers may be asked again; None if none waits."""
         return min((p.retry_at for p in self._peers.values() if not p.gone and p.retry_at > now), default=None)
@@ -147,6 +167,10 @@ class PeerBook:
             peer.verdict, peer.reason = Verdict.GOOD, ""
         self._usual_s = [*self._usual_s[1 - SAMPLES_KEPT :], elapsed_s]
 
+    def offered(self, name: str) -> None:
+        """The peer lists the root."""
+        self._peers[name].listings_empty = 0
+
     def received(self, name: str, size: int) -> None:
         """`size` more bytes came from this peer."""
         self._peers[name].bytes_received += size
@@ -159,6 +183,7 @@ class PeerBook:
         peer.faults[verdict] += 1
         peer.share = 1
         peer.attempts_failed += 1
+        peer.listings_empty += isinstance(error, NothingOfferedError)
         peer.gone = peer.gone or verdict is Verdict.MISBEHAVED or peer.attempts_failed >= self._limits.attempts_max
         if peer.verdict is not Verdict.MISBEHAVED:
             peer.verdict, peer.reason = verdict, reason_of(error)

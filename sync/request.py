@@ -19,13 +19,13 @@ STORED_OVERHEAD: Final = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ListingRequest:
-    """Which checkpoints of `height` does the peer have?"""
+    """Which checkpoints of `height` does the peer have? None: of any height, the highest ones if there are many."""
 
     peer: str
     asked_at: float
     size_max: int
     deadline_s: float
-    height: int
+    height: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,7 +23,7 @@ from sync.errors import NoSpaceError, RestoreConflictError
 from sync.held import HeldRange, overlaps
 from sync.judge import VerifiedChunk
 from sync.limits import Limits
-from sync.root import Root
+from sync.root import HASH_BYTES, Root
 from sync.state_fold import fold_leaves
 
 __all__ = ["Fold", "RestoredState"]
@@ -129,7 +129,9 @@ class RestoredState:
             stream = self._db.scan()
             while part := list(islice(stream, ADVANCE_LEAVES)):
                 if has_code:
-                    code.update(digest for leaf in part if (digest := self._scheme.code_hash(*leaf)) is not None)
+                    # A leaf that names code holds its hash: the short ones need not be decoded.
+                    long = [leaf for leaf in part if len(leaf[1]) >= HASH_BYTES]
+                    code.update(digest for leaf in long if (digest := self._scheme.code_hash(*leaf)) is not None)
                 yield from part
                 count += len(part)
                 advanced(len(part))

@@ -20,24 +20,18 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from proofs import Kernel, get_kernel
-from sync.errors import (
-    InvalidManifestError,
-    NoPeersLeftError,
-    PeerError,
-    PeerRefusedError,
-    RestoreMismatchError,
-)
+from sync.errors import InvalidManifestError, NoPeersLeftError, PeerError, PeerRefusedError, RestoreMismatchError
 from sync.events import ChunkStored, Event, ManifestChosen, ManifestDropped, PeerFaulted, RestoreState, StateChanged
 from sync.flights import Flights, may_join
 from sync.held import HeldRange, held_ranges, range_of
 from sync.judge import ForgedChunkError, ForgedManifestError, Judge, Judged, VerifiedChunk
 from sync.limits import Limits
 from sync.manifest import MANIFEST_FORMAT, LeafEntry, Manifest
-from sync.offers import Offer, Offers, Work, size_of
+from sync.offers import Offer, Offers, Work, nearest_heights, size_of
 from sync.peers import NothingOfferedError, PeerBook, SlowPeerError, reason_of, verdict_of
 from sync.request import STORED_OVERHEAD, ChunkRequest, ListingRequest, ManifestRequest, Request
 from sync.root import Root
@@ -85,19 +79,19 @@ class RestoreSession:
         """The next question to put to a peer, or None: call again after an answer, or at `wake_at`.
 
         Raises:
-            NoPeersLeftError: nothing is under way and every peer is given up. The state is FAILED.
+            NoPeersLeftError: nothing is under way, and every peer is given up or has no such root. State FAILED.
         """
         if not self.state.is_asking:
             return None
+        if not self._flights and not self.peers.hopeful():
+            self._go(RestoreState.FAILED)
+            raise NoPeersLeftError(self.peers.reasons(), unoffered=self.peers.unoffered())
         for peer in self.peers.ready(now):
             request = self._request(peer, now)
             if request is not None:
                 self.peers.asked(peer)
                 self._flights.begin(request)
                 return request
-        if not self._flights and not self.peers.alive():
-            self._go(RestoreState.FAILED)
-            raise NoPeersLeftError(self.peers.reasons())
         return None
 
     def wake_at(self, now: float) -> float | None:
@@ -244,7 +238,9 @@ class RestoreSession:
         if self._flights.is_listing(peer):
             return None
         size = self._limits.listing_bytes_max
-        return ListingRequest(peer, now, size, self.peers.deadline_s(size), self.root.height)
+        # The second time it is asked for all it has, so that a mistyped height can be told from a peer without any.
+        height = None if self.peers.listings_empty(peer) == 1 else self.root.height
+        return ListingRequest(peer, now, size, self.peers.deadline_s(size), height)
 
     def _chunk_request(self, work: Work, peer: str, now: float) -> ChunkRequest | None:
         index = self._take(work, peer, now) if self._flights.has_room() else None
@@ -277,14 +273,16 @@ class RestoreSession:
 
     # Accepting
 
-    def _accept_listing(self, peer: str, listed: Iterable[ListedCheckpoint], now: float) -> None:
+    def _accept_listing(self, peer: str, listed: Sequence[ListedCheckpoint], now: float) -> None:
         self._listed.add(peer)
         for one in listed:
             if one.root == self.root and one.manifest_format == MANIFEST_FORMAT:
                 self._offers.add(peer, one.digest)
-        if not self._offers.by(peer):
+        if self._offers.by(peer):
+            self.peers.offered(peer)
+        else:
             self._listed.discard(peer)
-            self._fault(NothingOfferedError(peer), now)
+            self._fault(NothingOfferedError(peer, nearest_heights(self.root, listed)), now)
         self._choose(now)
 
     def _accept_manifest(self, manifest: Manifest, now: float) -> None:

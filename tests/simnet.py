@@ -107,7 +107,7 @@ class SimPeer:
         match request:
             case ListingRequest(height=height):
                 offers = self.store.list() if self.offers is None else self.offers
-                return encode_listing(info for info in offers if info.root.height == height)
+                return encode_listing(info for info in offers if height in (None, info.root.height))
             case ManifestRequest(digest=digest):
                 found = self.extra.get(digest)
                 if found is None and digest in self.store.digests():

@@ -1,67 +1,28 @@
 """The command line: `leafmirror COMMAND`. One file for each noun; `failure` knows exit codes, `output` all of rich.
 
 Commands parse, call one function of the layers below, and print. Nothing is decided here that a program importing
-`leafmirror` would miss.
+`leafmirror` would miss. This file imports nothing of it all until `main` runs: that takes long enough for somebody to
+change their mind.
 """
 
 from __future__ import annotations
 
-import io
-import os
-import signal
 import sys
 from collections.abc import Sequence
 
-from sidecar.cli.app import app
-from sidecar.cli.failure import ExitCode, explain
-from sidecar.cli.output import print_error, print_json
-
 __all__ = ["main"]
 
-TRACEBACK_VARIABLE = "LEAFMIRROR_TRACEBACK"
+INTERRUPTED = 130
+"""As `failure.ExitCode.INTERRUPTED`, which may not be there yet."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code of docs/cli.md. Never raises, never shows a traceback unasked."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    # Looked up here and not in the parsed options: a wrong usage is an error before there are any.
-    as_json = "--json" in arguments
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that knows fewer characters, or a path that is no text, must not end a command.
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = app(args=arguments, prog_name="leafmirror", standalone_mode=False)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        return _leave_pipe()
-    except SystemExit as left:
-        # Completion scripts end so, and so does typer itself when nobody reads what it prints.
-        if isinstance(left.__context__, BrokenPipeError):
-            return _leave_pipe()
-        raise
+        from sidecar.cli.run import run
+
+        return run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
-        code = ExitCode.INTERRUPTED
-    except Exception as error:
-        if os.environ.get(TRACEBACK_VARIABLE):
-            raise
-        return _fail(error, as_json=as_json)
-    if code == ExitCode.INTERRUPTED:
-        print_error("interrupted", "run the same command again; finished work is kept")
-    return int(code or ExitCode.DONE)
-
-
-def _fail(error: Exception, *, as_json: bool) -> int:
-    failure = explain(error)
-    if not failure.message:
-        return int(failure.exit_code)  # typer has answered a command without arguments with its help
-    if as_json:
-        fields = {"type": failure.kind, "message": failure.message, "hint": failure.hint}
-        print_json("error", {"error": fields | {"exit_code": int(failure.exit_code)}})
-    print_error(failure.message, failure.hint)
-    return int(failure.exit_code)
-
-
-def _leave_pipe() -> int:
-    """Whoever read our output has seen enough (`leafmirror scan DIR | head`): end as other filters do."""
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (the interpreter flushes it at its very end)
-    return 128 + signal.SIGPIPE
+        # Commands answer it themselves: this one came before or after them.
+        sys.stderr.write("error: interrupted\n")
+        return INTERRUPTED

@@ -54,6 +54,9 @@ def restore(
     attempts: Annotated[
         int, typer.Option("--attempts", metavar="N", min=1, help="Give a peer up after N failures in a row.")
     ] = Limits().attempts_max,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Go on asking, N times too, where nobody has a checkpoint of the root yet.")
+    ] = False,
     progress: Progress = ProgressStyle.AUTO,
     as_json: AsJSON = False,
 ) -> None:
@@ -63,6 +66,8 @@ def restore(
     """
     root = _trusted_root(trust, scheme, kind, namespace, height, root_hash)
     limits = replace(Limits(), stall_timeout_s=stall_timeout_s, attempts_max=attempts)
+    if wait:
+        limits = replace(limits, listings_empty_max=attempts)
     started_s = time.time()
     with open_monitor(progress, title="restore") as monitor:
         try:

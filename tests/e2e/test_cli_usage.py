@@ -1,5 +1,7 @@
 """What a person gets wrong at the keyboard: the exit code says usage, and the answer names what was typed."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,24 @@ def test_no_arguments_show_the_help_and_nothing_else() -> None:
         assert done.code == 2
         assert "Usage" in done.out
         assert not done.err
+
+
+def test_an_interrupt_while_the_program_is_still_loading() -> None:
+    """Fails if anything that takes time is imported before `main` listens: a traceback, and death by signal."""
+    program = """
+import sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("typer", "rich", "aiohttp", "rocksdict"):
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+from sidecar.cli import main
+sys.exit(main(["--help"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "error: interrupted\n")
 
 
 def test_a_file_that_is_not_there_is_usage(mirror: Path, tmp_path: Path) -> None:

@@ -267,6 +267,41 @@ def test_nobody_is_left(driver: Driver) -> None:
     assert driver.state is RestoreState.FAILED
 
 
+def test_a_root_that_nobody_has_is_given_up_soon(driver: Driver) -> None:
+    """Two answers of everyone are enough, the second of all heights; fails if each peer is asked `attempts_max` times
+    or if nobody learns what the peers do have."""
+    driver = Driver(driver.store, driver.info, "a", "b")
+    other = replace(driver.info, root=replace(driver.info.root, height=driver.info.root.height + 1))
+    driver.offers = {"a": [other], "b": []}
+    heights = []
+    for _ in range(2):
+        for request in driver.ask_all():
+            assert isinstance(request, ListingRequest)
+            heights.append(request.height)
+            driver.answer(request)
+        driver.now += 1.0
+    with pytest.raises(NoPeersLeftError) as caught:
+        driver.ask_all()
+    assert heights == [driver.info.root.height] * 2 + [None] * 2
+    assert caught.value.unoffered
+    assert str(other.root.height) in caught.value.peers["a"]
+    assert driver.session.peers.alive() == ("a", "b")
+
+
+def test_a_root_that_nobody_has_yet_is_waited_for(driver: Driver) -> None:
+    """A peer that cannot be reached may have it, and one that had nothing may have it by then."""
+    driver = Driver(driver.store, driver.info, "a", "b")
+    driver.offers = {"a": [], "b": []}
+    for _ in range(3):
+        for request in driver.ask_all():
+            driver.answer(request) if request.peer == "a" else driver.fail(request)
+        driver.now += 100.0
+    driver.offers = {"a": [driver.info]}
+    listing = next(request for request in driver.ask_all() if request.peer == "a")
+    driver.answer(listing)
+    assert isinstance(driver.ask(), ManifestRequest)
+
+
 def test_a_peer_offers_a_bounded_number_of_manifests(driver: Driver) -> None:
     """Fails if a peer can make us remember any number of them, or ask for each."""
     many = [replace(driver.info, digest=sha256(bytes([n])).digest()) for n in range(50)]
