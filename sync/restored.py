@@ -18,6 +18,7 @@ from typing import Final
 from flatdb import FlatDB, HeightRecord, Identity, StagingDB, StoreLimits
 from flatdb.errors import DatabaseCorruptError, DatabaseLockedError, RestoreKeyConflictError
 from proofs import Kernel, LeafRun, ProofError, get_scheme
+from sync.coverage import KeyRange
 from sync.errors import NoSpaceError, RestoreConflictError
 from sync.held import HeldRange, overlaps
 from sync.judge import VerifiedChunk
@@ -69,7 +70,7 @@ class RestoredState:
     def ranges(self) -> list[HeldRange]:
         """Key ranges whose leaves are durable: proven, or staged under the digest of their run."""
         return [
-            decode_range(name[1:]) if name.startswith(_LEAVES) else _decode_staged(name)
+            HeldRange(*decode_range(name[1:])) if name.startswith(_LEAVES) else _decode_staged(name)
             for name in self._db.staged()
             if name.startswith((_LEAVES, _STAGED))
         ]
@@ -178,14 +179,14 @@ def _encode_staged(held: HeldRange) -> bytes:
 
 def _decode_staged(name: bytes) -> HeldRange:
     behind = len(_STAGED) + _DIGEST_BYTES
-    return decode_range(name[behind:])._replace(digest=name[len(_STAGED) : behind])
+    return HeldRange(*decode_range(name[behind:]), name[len(_STAGED) : behind])
 
 
-def decode_range(encoded: bytes) -> HeldRange:
+def decode_range(encoded: bytes) -> KeyRange:
     """The key range in bytes that `encode_range` made."""
     at = 2 + int.from_bytes(encoded[:2], "big")
     start, tag, end = encoded[2:at], encoded[at : at + 1], encoded[at + 1 :]
-    return HeldRange(start, None if tag == _NO_END else end)
+    return start, None if tag == _NO_END else end
 
 
 def _stage(path: Path, root: Root, limits: Limits) -> StagingDB:

@@ -87,7 +87,8 @@ def solana_snapshot(
             record = import_incremental(incremental, mirror, bank_hash=trusted)
     assert record.root is not None
     if as_json:
-        print_json("import", {"path": str(to), "height": record.height, "root": record.root.hex()})
+        fields = {"path": str(to), "height": record.height, "root": record.root.hex()}
+        print_json("import.solana", fields | {"verified": record.verified})
     else:
         print_line(f"{to}: slot {record.height}, root 0x{record.root.hex()}, verified")
 

@@ -37,6 +37,7 @@ def serve_state(
     height: Height,
     header: Header,
     listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Port 0: any free one.")] = "127.0.0.1:0",
+    as_json: AsJSON = False,
 ) -> None:
     """Answer CE 129 state requests out of a checkpoint, over plain TCP. The header hash is the block's own.
 
@@ -48,7 +49,11 @@ def serve_state(
     if not digests:
         raise CheckpointNotFoundError(f"jam height {height}")
     with StateServer(host, port, answer_state(checkpoint_states(store, {header: digests[0]}))) as server:
-        print_line(f"answering state requests at {server.server_address[0]!s}:{server.server_address[1]}")
+        bound = (str(server.server_address[0]), int(server.server_address[1]))
+        if as_json:
+            print_json("jam.serve", {"host": bound[0], "port": bound[1], "digest": digests[0].hex()})
+        else:
+            print_line(f"answering state requests at {bound[0]}:{bound[1]}")
         server.serve_forever()
 
 
@@ -69,7 +74,7 @@ def fetch_state(
     save_write_logs(output, [WriteLog(height=height, root=root, writes=leaves)])
     if as_json:
         facts = {"height": height, "root": root.hex(), "leaf_count": len(leaves), "answer_count": len(answers)}
-        print_json("jam.fetch_state", facts)
+        print_json("jam.fetch", facts)
     else:
         print_line(f"{len(leaves):,} leaves in {len(answers)} answers, all proven, to {output}")
 
@@ -78,11 +83,15 @@ def fetch_state(
 def replay(
     socket: Annotated[Path, typer.Argument(metavar="SOCKET", help="Unix socket to make.", show_default=False)],
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Binary steps.", show_default=False)],
+    as_json: AsJSON = False,
 ) -> None:
     """Stand in for a conformance target: answer the fuzz protocol from recorded steps, executing nothing."""
     steps = [parse_step(file.name, file.read_bytes()) for file in files]
     with TargetServer(socket, steps) as server:
-        print_line(f"{len(steps)} steps at {socket}")
+        if as_json:
+            print_json("jam.replay", {"path": str(socket), "steps": len(steps)})
+        else:
+            print_line(f"{len(steps)} steps at {socket}")
         server.serve_forever()
 
 

@@ -36,7 +36,7 @@ def test_the_longest_keys_fit_a_name(tmp_path: Path) -> None:
     state = begin(tmp_path / "db")
     state._db.ingest(b"L" + encode_range(longest.start, longest.end), [])
     state._db.ingest(b"C" + bytes(32), [])
-    assert state.ranges() == [longest]
+    assert state.ranges() == [HeldRange(*longest)]
     state.close()
 
 
