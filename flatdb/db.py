@@ -135,7 +135,10 @@ class FlatDB:
         if read_state(store) is not State.STAGING:
             raise DatabaseExistsError(path, "there is a complete mirror already")
         staging = StagingDB(path, store, limits)
-        staging.expect(identity, restore_key)
+        if staging.staged():
+            staging.expect(identity, restore_key)
+        else:  # nothing would be lost: a restore of a mistyped root must not occupy the directory
+            staging = StagingDB.begin(path, store, identity, restore_key, limits)
         sweep(path)
         return staging
 

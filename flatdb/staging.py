@@ -38,8 +38,10 @@ class StagingDB:
 
     @classmethod
     def begin(cls, path: Path, store: Store, identity: Identity, restore_key: bytes, limits: StoreLimits) -> Self:
-        """Mark an empty Store as the restore `restore_key`."""
+        """Mark a Store without durable chunks as the restore `restore_key`; what was loaded unrecorded goes."""
         batch = store.batch()
+        batch.delete_range(LEAVES, b"", None)
+        batch.delete_range(BLOBS, b"", None)
         put_meta(batch, identity, State.STAGING, restore_key)
         store.commit(batch)
         return cls(path, store, limits)

@@ -237,3 +237,15 @@ def test_a_replaced_range_leaves_nothing_behind(folder: Path) -> None:
         assert staging.staged() == {b"chunk 0 again", b"chunk 100"}
         assert list(staging.scan()) == first + second
         staging.seal(RECORD)
+
+
+def test_a_restore_that_stored_nothing_gives_way(folder: Path) -> None:
+    """Fails if a mistyped root occupies its directory, or if leaves loaded for it, and not recorded, survive."""
+    with stage(folder) as staging, crash_before(Store, "commit"), pytest.raises(SimulatedCrash):
+        staging.ingest(b"chunk of another root", [(b"\0stray", b"leaf")])
+    with FlatDB.stage(folder, Identity("other"), b"other") as staging:
+        assert (staging.identity, staging.restore_key) == (Identity("other"), b"other")
+        assert list(staging.scan()) == []
+    with stage(folder) as staging:
+        assert staging.restore_key == KEY
+    load_the_rest(folder)
