@@ -14,8 +14,7 @@ from proofs.schemes.solana import SolanaLattice
 __all__ = ["SCHEMES", "get_scheme"]
 
 SCHEMES: dict[str, Scheme] = {
-    scheme.name: scheme
-    for scheme in (MKVS(), MPT(), Ethereum(), JAM(), nomt_blake3(), nomt_sha2(), SolanaLattice())
+    scheme.name: scheme for scheme in (MKVS(), MPT(), Ethereum(), JAM(), nomt_blake3(), nomt_sha2(), SolanaLattice())
 }
 
 
