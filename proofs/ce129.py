@@ -242,7 +242,7 @@ class _Opener:
         self.right: list[Item] = []
 
     def open(self, root_hash: bytes) -> None:
-        """Walk the tree; depth is bounded by the bits of a key."""
+        """Walk the tree. It ends: a subtree as deep as a key has bits holds one key, and no edge runs through it."""
         if root_hash != EMPTY:
             self._place(root_hash, LOWEST, 0)
 
@@ -253,8 +253,6 @@ class _Opener:
         if node[0] & 0x80:
             self._leaf(identity, node[1 : 1 + KEY_BYTES], position, depth)
             return
-        if depth == KEY_BYTES * 8:
-            raise MalformedProofError("a branch below the last bit of a key")
         for digit, child in enumerate((node[:32], node[32:])):
             if child != EMPTY:
                 self._place(child, _JAM.path.child(position, depth, digit).ljust(KEY_BYTES, b"\0"), depth + 1)

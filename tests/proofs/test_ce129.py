@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofs import (
+    NODE,
     InvalidLeafError,
     Item,
     LeafOrderError,
@@ -27,6 +28,7 @@ from proofs import (
 )
 from proofs.ce129 import HIGHEST, LOWEST, StateAnswer, StateRequest, decode_pairs, prove_state, verify_state
 from proofs.leafrun import leaf_run
+from proofs.schemes.jam import blake2b_256, leaf_node
 from tests.properties.scheme_states import STATES, keys_of
 
 JAM = get_scheme("jam")
@@ -196,3 +198,27 @@ def test_more_nodes_than_two_paths() -> None:
     for nodes in (bytes(63), bytes(64 * 499)):
         with pytest.raises(MalformedProofError):
             StateAnswer.decode(nodes, b"")
+
+
+def test_too_many_nodes_are_refused_however_they_came() -> None:
+    """Fails if the bound is kept by the decoder alone."""
+    request = StateRequest(HEADER, LOWEST, HIGHEST, SIZE_MAX)
+    with pytest.raises(MalformedProofError):
+        verify_state(bytes(32), request, StateAnswer((bytes(64),) * 500, leaf_run([])))
+
+
+def test_a_leaf_below_a_branch_that_does_not_lead_to_it() -> None:
+    """Fails if a leaf is believed to lie where it was found."""
+    leaf = leaf_node(b"\xf0" + bytes(30), b"v")
+    left = bytearray(blake2b_256(leaf))
+    left[0] &= 0x7F
+    branch = bytes(left) + blake2b_256(b"right")
+    request = StateRequest(HEADER, b"\x08" + bytes(30), b"\x09" + bytes(30), SIZE_MAX)
+    with pytest.raises(MalformedProofError):
+        verify_state(blake2b_256(branch), request, StateAnswer((branch, leaf), leaf_run([])))
+
+
+def test_a_range_that_is_not_open_cannot_be_answered() -> None:
+    """Fails if a closed subtree is passed over where its leaves were asked for."""
+    with pytest.raises(MalformedProofError):
+        prove_state([(bytes(31), bytes(32), NODE, 0)], StateRequest(HEADER, LOWEST, HIGHEST, SIZE_MAX))

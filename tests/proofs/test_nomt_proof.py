@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proofs import MalformedProofError, ProofError, get_scheme, leaf_items, state_root
-from proofs.nomt_proof import MultiProof, PathProof, Terminal, prove_path, verify_path, verify_paths
+from proofs.nomt_proof import MultiProof, PathProof, Terminal, VerifiedPaths, prove_path, verify_path, verify_paths
 from proofs.schemes.nomt import NOMT, TERMINATOR
 from tests.properties.scheme_states import STATES, keys_of
 
@@ -150,3 +150,26 @@ def test_a_multi_proof_that_announces_too_much() -> None:
     for data in (b"\xff" * 4, b"\0" * 4 + b"\xff" * 4, b"\0" * 9):
         with pytest.raises(MalformedProofError):
             MultiProof.decode(data)
+
+
+def test_a_path_whose_depth_is_not_that_of_its_terminal() -> None:
+    """Fails if the two depths that the encoding holds may differ."""
+    honest = MultiProof(((Terminal(bytes(32), None), 3),), (b"\1" * 32,) * 3).encode()
+    assert MultiProof.decode(honest).encode() == honest
+    at = honest.rindex((3).to_bytes(8, "little"), 0, len(honest) - 3 * 32)
+    with pytest.raises(MalformedProofError):
+        MultiProof.decode(honest[:at] + (4).to_bytes(8, "little") + honest[at + 8 :])
+
+
+def test_only_the_verifier_makes_verified_paths() -> None:
+    """Fails if a claim can pass for a verdict."""
+    with pytest.raises(TypeError):
+        VerifiedPaths(SCHEME, bytes(32), [], _verifier=object())
+
+
+def test_the_same_path_twice_cannot_be_joined() -> None:
+    """Fails if paths that never part are taken to part somewhere."""
+    leaves = [(bytes((first,)) + bytes(31), b"v") for first in (0x00, 0x80)]
+    proof = prove_path(SCHEME, leaf_items(leaves), leaves[0][0])
+    with pytest.raises(MalformedProofError):
+        MultiProof.join([proof, proof])
