@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from flatdb import FlatDB, HeightRecord, Identity
+from flatdb.errors import DatabaseNotFoundError, IncompleteDatabaseError
 from sidecar.catalog import record_restore
 from sidecar.cli.mirror import SCHEME_HELP, Kind, Namespace
 from sidecar.cli.options import AsJSON, Progress, hash_bytes
@@ -65,6 +67,9 @@ def restore(
     The root is the only thing believed, and it comes from you: from a node of yours, a block explorer, a light client.
     """
     root = _trusted_root(trust, scheme, kind, namespace, height, root_hash)
+    if _is_restored(to, root):
+        _tell_restored(to, root, as_json=as_json)
+        return
     limits = replace(Limits(), stall_timeout_s=stall_timeout_s, attempts_max=attempts)
     if wait:
         limits = replace(limits, listings_empty_max=attempts)
@@ -110,10 +115,30 @@ def _read_root(path: Path) -> Root:
         raise typer.BadParameter(f"{path}: {error}") from error
 
 
+def _is_restored(path: Path, root: Root) -> bool:
+    """Whether a finished mirror of this very root is there: an earlier run got to the end."""
+    try:
+        with FlatDB.open(path, read_only=True) as db:
+            same = db.identity == Identity(root.scheme, root.kind, root.namespace)
+            return same and db.head == HeightRecord(root.height, root.hash, verified=True)
+    except (DatabaseNotFoundError, IncompleteDatabaseError):
+        return False
+
+
+def _tell_restored(to: Path, root: Root, *, as_json: bool) -> None:
+    if as_json:
+        untouched = {"chunks_stored": 0, "ranges_before": 0, "bytes_received": 0, "duration_s": 0.0, "peers": []}
+        unknown = {"leaf_count": None, "code_count": None}
+        print_json("restore", {"path": str(to), "root": root.to_json(), "existed": True} | unknown | untouched)
+    else:
+        print_verdict(True, f"{to}: height {root.height} was restored already; nobody was asked")
+
+
 def _fields(report: Report, to: Path) -> dict[str, object]:
     return {
         "path": str(to),
         "root": report.root.to_json(),
+        "existed": False,
         "leaf_count": report.leaf_count,
         "code_count": report.code_count,
         "chunks_stored": report.chunks_stored,

@@ -56,7 +56,10 @@ def test_restore_is_the_same_state_and_goes_on(mirror: Path, url: str, tmp_path:
     report = ok("restore", url, *TRUST, "--to", tmp_path / "restored")
     assert (report["leaf_count"], report["chunks_stored"], report["ranges_before"]) == (700, 70, 0)
     assert [peer["verdict"] for peer in report["peers"]] == ["good"]
+    assert report["existed"] is False
     assert leaves_of(tmp_path / "restored") == leaves_of(mirror)
+    again = ok("restore", "http://127.0.0.1:1", *TRUST, "--to", tmp_path / "restored")
+    assert (again["existed"], again["chunks_stored"], again["peers"]) == (True, 0, [])
     assert ok("check", tmp_path / "restored")["violations"] == []
     assert ok("status", tmp_path / "restored")["verified"] is True
     save_write_logs(tmp_path / "more.ndjson", CHAIN[6:])
