@@ -24,6 +24,7 @@ __all__ = [
     "IncompleteDatabaseError",
     "InvalidWriteLogError",
     "RestoreKeyConflictError",
+    "UnknownSuffixError",
     "UnsupportedFormatError",
 ]
 
@@ -185,6 +186,12 @@ class InvalidWriteLogError(FlatDBError):
         self.entry = entry
         self.reason = reason
         super().__init__(f"{entry}: {reason}")
+
+
+class UnknownSuffixError(InvalidWriteLogError):
+    """A file name that does not say how the file is encoded."""
+
+    hint = "rename the file, or convert it; docs/format.md says what each suffix means"
 
 
 class CatalogCorruptError(DatabaseError):

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Final, cast
 
 import zstandard
 
-from flatdb.errors import DatabaseAccessError, InvalidWriteLogError
+from flatdb.errors import DatabaseAccessError, InvalidWriteLogError, UnknownSuffixError
 from flatdb.types import StoreLimits, WriteLog
 from flatdb.writelog import read_cbor, read_ndjson, write_cbor, write_ndjson
 
@@ -57,7 +57,7 @@ def read_write_logs(path: Path, limits: StoreLimits | None = None) -> Iterator[W
 def save_write_logs(path: Path, write_logs: Iterable[WriteLog]) -> None:
     """Write a file that `read_write_logs` reads. An existing file is replaced.
 
-    Raises InvalidWriteLogError for an unknown suffix, DatabaseAccessError if it cannot be written.
+    Raises UnknownSuffixError, DatabaseAccessError if it cannot be written.
     """
     _, write, compression = _suffixes(path)
     try:
@@ -115,7 +115,7 @@ def _suffixes(path: Path) -> tuple[Reader, Writer, str]:
             return read_ndjson, write_ndjson, compression
         case [".cbor"]:
             return read_cbor, write_cbor, compression
-    raise InvalidWriteLogError(path.name, "the name must end in .ndjson or .cbor, with or without .gz or .zst")
+    raise UnknownSuffixError(path.name, "the name must end in .ndjson or .cbor, with or without .gz or .zst")
 
 
 def _decompressed(stream: BinaryIO, compression: str) -> BinaryIO:

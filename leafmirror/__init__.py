@@ -41,6 +41,7 @@ from flatdb.errors import (
     HeightGapError,
     IncompleteDatabaseError,
     InvalidWriteLogError,
+    UnknownSuffixError,
 )
 from proofs import LeafRun, RangeProof, VerifiedRange, get_scheme, verify_range
 from proofs.errors import (
@@ -170,6 +171,7 @@ __all__ = [
     "StoreLockedError",
     "SyncError",
     "UnknownSchemeError",
+    "UnknownSuffixError",
     "UnprovableError",
     "Verdict",
     "VerifiedRange",

@@ -53,6 +53,7 @@ _EXIT_CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (flatdb.DatabaseCorruptError, ExitCode.WRONG),
     (flatdb.CatalogCorruptError, ExitCode.WRONG),
     (flatdb.DatabaseError, ExitCode.USAGE),
+    (flatdb.UnknownSuffixError, ExitCode.USAGE),
     (flatdb.FlatDBError, ExitCode.WRONG),
     (sync.PeerError, ExitCode.UNREACHABLE),
     (sync.NoPeersLeftError, ExitCode.UNREACHABLE),

@@ -58,6 +58,13 @@ def test_a_file_that_is_not_there_is_usage(mirror: Path, tmp_path: Path) -> None
     assert run("checkpoint", "create", mirror, "--store", tmp_path / "file").code == 2
 
 
+def test_a_suffix_that_says_nothing_is_usage(mirror: Path, tmp_path: Path) -> None:
+    """Fails if a badly named file is taken for a bad write log."""
+    (tmp_path / "blocks.txt").write_text("{}")
+    done = run("apply", mirror, tmp_path / "blocks.txt", "--json")
+    assert (done.code, done.error) == (2, "UnknownSuffixError")
+
+
 def test_an_error_names_the_file_and_the_height(mirror: Path, tmp_path: Path) -> None:
     """Of several files, and of many heights in them: fails if either is left out."""
     good, bad = _saved(tmp_path), tmp_path / "bad.ndjson"

@@ -21,6 +21,7 @@ EXAMPLES: list[FlatDBError] = [
     errors.HeightGapError(height=2, parent_root=None, latest=0, root=None, reason="missing"),
     errors.HeightConflictError(height=2, expected=b"\1", found=None),
     errors.InvalidWriteLogError("height", "negative"),
+    errors.UnknownSuffixError("blocks.txt", "the name must end in .ndjson"),
     errors.CatalogCorruptError(Path("db"), "no database"),
 ]
 
