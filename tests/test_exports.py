@@ -27,7 +27,8 @@ PUBLIC = {
     "OversizeError", "PeerError", "PeerFaulted", "PeerMisbehavedError", "PeerRefusedError", "PeerReport",
     "PeerUnavailableError", "ProofError", "RangeProof", "Report", "Restore", "RestoreConflictError",
     "RestoreError", "RestoreMismatchError", "RestoreState", "Root", "RootMismatchError", "StateChanged",
-    "StoreAccessError", "StoreLockedError", "SyncError", "UnknownSchemeError", "UnknownSuffixError", "UnprovableError", "Verdict",
+    "StoreAccessError", "StoreLockedError", "SyncError", "UnknownSchemeError", "UnknownSuffixError",
+    "UnprovableError", "Verdict",
     "VerifiedRange", "WorkerLostError", "WriteLog", "create_checkpoint", "get_scheme", "make_app", "prove",
     "restore", "verify_range",
 }  # fmt: skip
