@@ -3,7 +3,7 @@
 Lowest first:
 
     root · limits · errors · monitor             what everything here speaks of
-    compression · chunk · manifest               the formats (docs/format.md has their bytes)
+    chunk_name · manifest · compression · chunk  the formats (docs/format.md has their bytes)
     cut · fold_pool · spine · state_fold         from leaves in order to chunks, frontiers and roots
     object_store · checkpoint_store              where checkpoints are kept
     mirror                                       a leaf database that knows its scheme

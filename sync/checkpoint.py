@@ -33,7 +33,8 @@ from proofs import (
 )
 from proofs.hashing import keccak256
 from sync.checkpoint_store import CheckpointInfo, CheckpointStore, Staging
-from sync.chunk import CODE_CHUNK, encode_proof_part, encode_run_part
+from sync.chunk import encode_proof_part, encode_run_part
+from sync.chunk_name import CODE_CHUNK
 from sync.compression import LEVEL_DEFAULT, LEVEL_MAX
 from sync.cut import LeafView, code_runs, cut_runs
 from sync.errors import CheckpointMismatchError, CodeUnavailableError, InvalidStateError, OversizeError

@@ -10,25 +10,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from proofs import Kernel, LeafRun, RangeProof, Scheme, VerifiedRange, get_kernel, verify_range
 from proofs.errors import IncompleteRangeError, InvalidLeafError, MalformedProofError
 from proofs.hashing import keccak256
+from sync.chunk_name import CHUNK_FORMAT, CODE_CHUNK, LEAF_CHUNK
 from sync.compression import LEVEL_DEFAULT, compress, decompress
 from sync.errors import DigestMismatchError, FormatError, OversizeError, UnsupportedFormatError
 from sync.limits import Limits
-
-if TYPE_CHECKING:
-    from sync.manifest import CodeEntry, LeafEntry
+from sync.manifest import CodeEntry, LeafEntry
 
 __all__ = [
-    "CHUNK_FORMAT",
-    "CODE_CHUNK",
-    "LEAF_CHUNK",
     "LeafChunk",
     "accept_leaf_chunk",
-    "chunk_digest",
     "decode_code_chunk",
     "decode_leaf_chunk",
     "encode_proof_part",
@@ -37,9 +32,6 @@ __all__ = [
     "verify_leaf_chunk",
 ]
 
-CHUNK_FORMAT: Final = 1
-LEAF_CHUNK: Final = 1
-CODE_CHUNK: Final = 2
 HEADER_BYTES: Final = 8
 """Format, kind, codec of the run, zero, stored size of the run as u32 little-endian."""
 
@@ -52,11 +44,6 @@ class LeafChunk:
 
     run: LeafRun
     proof: RangeProof
-
-
-def chunk_digest(kind: int, run_digest: bytes, proof_digest: bytes | None) -> bytes:
-    """SHA-256 of format, kind, and the SHA-256 digests of run and proof (a code chunk has no proof)."""
-    return sha256(bytes((CHUNK_FORMAT, kind)) + run_digest + (proof_digest or b"")).digest()
 
 
 def encode_run_part(kind: int, run: bytes, *, level: int = LEVEL_DEFAULT) -> bytes:

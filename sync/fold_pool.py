@@ -19,7 +19,8 @@ from hashlib import sha256
 from typing import Final
 
 from proofs import Frontier, Kernel, LeafRun, ProofError, fold, get_scheme
-from sync.chunk import LEAF_CHUNK, encode_run_part
+from sync.chunk import encode_run_part
+from sync.chunk_name import LEAF_CHUNK
 from sync.cut import CutRun
 from sync.errors import InvalidStateError, WorkerLostError
 from sync.root import HASH_BYTES

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from proofs import cbor
 from proofs.errors import MalformedProofError
-from sync.chunk import CODE_CHUNK, LEAF_CHUNK, chunk_digest
+from sync.chunk_name import CODE_CHUNK, LEAF_CHUNK, chunk_digest
 from sync.errors import FormatError, OversizeError, UnsupportedFormatError
 from sync.limits import Limits
 from sync.root import Root

@@ -18,7 +18,7 @@ from typing import Any, Final
 from flatdb.nesting import nests_at_most
 from proofs import LeafRun, RangeProof, cbor
 from sync.checkpoint_store import CheckpointInfo, parse_digest
-from sync.chunk import CHUNK_FORMAT
+from sync.chunk_name import CHUNK_FORMAT
 from sync.errors import FormatError, PeerError, PeerRefusedError, PeerUnavailableError
 from sync.limits import Limits
 from sync.manifest import MANIFEST_FORMAT

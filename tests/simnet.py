@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 from proofs import LeafRun, leaf_run
 from sync.checkpoint_store import CheckpointInfo, CheckpointStore
-from sync.chunk import LEAF_CHUNK, decode_leaf_chunk, encode_proof_part, encode_run_part
+from sync.chunk import decode_leaf_chunk, encode_proof_part, encode_run_part
+from sync.chunk_name import LEAF_CHUNK
 from sync.errors import LimitExceededError, PeerRefusedError, PeerUnavailableError
 from sync.limits import Limits
 from sync.manifest import LeafEntry, Manifest

@@ -20,7 +20,8 @@ from flatdb.errors import InvalidWriteLogError
 from flatdb.writelog import decode_json, encode_cbor, encode_json
 from proofs import NODE, VALUE, LeafRun, ProofNode
 from sync import checkpoint_store
-from sync.chunk import CODE_CHUNK, LEAF_CHUNK, chunk_digest, encode_proof_part, encode_run_part
+from sync.chunk import encode_proof_part, encode_run_part
+from sync.chunk_name import CODE_CHUNK, LEAF_CHUNK, chunk_digest
 from sync.compression import RAW, ZSTD
 from sync.limits import Limits
 from sync.manifest import CUTS, CodeEntry, Cut, LeafEntry, Manifest

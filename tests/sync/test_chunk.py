@@ -25,10 +25,7 @@ from proofs import (
 )
 from proofs.hashing import keccak256
 from sync.chunk import (
-    CODE_CHUNK,
-    LEAF_CHUNK,
     LeafChunk,
-    chunk_digest,
     decode_code_chunk,
     decode_leaf_chunk,
     encode_proof_part,
@@ -36,6 +33,7 @@ from sync.chunk import (
     verify_code,
     verify_leaf_chunk,
 )
+from sync.chunk_name import CODE_CHUNK, LEAF_CHUNK, chunk_digest
 from sync.errors import DigestMismatchError, FormatError, OversizeError, UnsupportedFormatError
 from sync.limits import Limits
 from sync.manifest import CodeEntry, LeafEntry

@@ -10,7 +10,8 @@ import pytest
 from proofs import LeafRun, get_kernel
 from proofs.hashing import keccak256
 from sync.checkpoint_store import CheckpointInfo, CheckpointStore
-from sync.chunk import CODE_CHUNK, encode_run_part
+from sync.chunk import encode_run_part
+from sync.chunk_name import CODE_CHUNK
 from sync.errors import InvalidChunkError, InvalidManifestError, PeerMisbehavedError, PeerUnavailableError
 from sync.judge import ForgedChunkError, ForgedManifestError, Judge, VerifiedChunk
 from sync.limits import Limits

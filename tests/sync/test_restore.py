@@ -18,7 +18,8 @@ from flatdb.errors import DatabaseCorruptError, DatabaseExistsError, IncompleteD
 from proofs import LeafRun
 from proofs.hashing import keccak256
 from sync.checkpoint_store import CheckpointInfo, CheckpointStore
-from sync.chunk import CODE_CHUNK, decode_code_chunk, encode_run_part
+from sync.chunk import decode_code_chunk, encode_run_part
+from sync.chunk_name import CODE_CHUNK
 from sync.errors import (
     NoPeersLeftError,
     NoSpaceError,

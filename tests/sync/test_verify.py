@@ -10,7 +10,8 @@ import pytest
 
 from proofs import UnknownSchemeError
 from sync.checkpoint_store import CheckpointStore
-from sync.chunk import CODE_CHUNK, decode_code_chunk, encode_run_part
+from sync.chunk import decode_code_chunk, encode_run_part
+from sync.chunk_name import CODE_CHUNK
 from sync.errors import CheckpointCorruptError, CheckpointNotFoundError
 from sync.limits import Limits
 from sync.manifest import RANGE, CodeEntry, Cut, Manifest
