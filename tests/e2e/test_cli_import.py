@@ -63,7 +63,7 @@ def test_refusals(tmp_path: Path) -> None:
     assert not output.exists()
     assert run("import", "ethereum-genesis", tmp_path / "absent", "-o", output).code == 2
     assert run("import", "ethereum-genesis", good, "--json").code == 2
-    assert run("import", "ethereum-genesis", good, "-o", tmp_path / "out.txt", "--json").error == "InvalidWriteLogError"
+    assert run("import", "ethereum-genesis", good, "-o", tmp_path / "out.txt", "--json").error == "UnknownSuffixError"
     assert run("import", "ethereum-genesis", good, "-o", tmp_path / "no/such/dir.ndjson").code == 2
 
 

@@ -132,7 +132,7 @@ def test_wrong_usage(mirror: Path, tmp_path: Path) -> None:
     assert run("init", tmp_path / "x", "--scheme", "mkvs", "--kind", "No Kind").code == 2
     assert run("apply", mirror, tmp_path / "absent.ndjson").code != 0
     assert run("apply", mirror).code == 2
-    assert run("apply", mirror, tmp_path / "logs.txt", "--json").error == "InvalidWriteLogError"
+    assert run("apply", mirror, tmp_path / "logs.txt", "--json").error == "UnknownSuffixError"
     assert run("nonsense", "--json").error == "UsageError"
     for usage in (run("apply"), run("nonsense")):
         assert usage.err.startswith("error: ")
