@@ -41,7 +41,7 @@ app.command("sidecar", epilog="Example: leafmirror sidecar --config sidecar.toml
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(importer.app, name="import")
 app.add_typer(jam.app, name="jam")
-app.command("demo", epilog="Example: leafmirror demo --keep /tmp/demo")(demo.demo)
+app.command("demo", epilog="Example: leafmirror demo --keep demo-files")(demo.demo)
 app.command("bench", epilog="Example: leafmirror bench --leaves 1000000 --json")(bench.bench)
 app.command("doctor", epilog="Example: leafmirror doctor --json")(doctor.doctor)
 

@@ -79,7 +79,7 @@ def fetch_state(
         print_line(f"{len(leaves):,} leaves in {len(answers)} answers, all proven, to {output}")
 
 
-@app.command("replay", epilog="Example: leafmirror jam replay /tmp/jam_target.sock traces/storage/*.bin")
+@app.command("replay", epilog="Example: leafmirror jam replay jam_target.sock traces/storage/*.bin")
 def replay(
     socket: Annotated[Path, typer.Argument(metavar="SOCKET", help="Unix socket to make.", show_default=False)],
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Binary steps.", show_default=False)],
