@@ -29,7 +29,7 @@ from proofs.range_proof import (
     prove_range,
     verify_range,
 )
-from proofs.scheme import Capabilities, Scheme, Write
+from proofs.scheme import Capabilities, HashedValue, Scheme, Write
 from proofs.schemes import SCHEMES, get_scheme
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "VALUE",
     "Capabilities",
     "Frontier",
+    "HashedValue",
     "IncompleteRangeError",
     "InvalidLeafError",
     "Item",

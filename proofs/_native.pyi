@@ -1,7 +1,11 @@
 __version__: str
 
 def frontier(
-    scheme: str, run: bytes, before: bytes | None = None, after: bytes | None = None
+    scheme: str,
+    run: bytes,
+    before: bytes | None = None,
+    after: bytes | None = None,
+    hashed: bytes | None = None,
 ) -> list[tuple[bytes, bytes, int, int]]: ...
 def split(
     scheme: str, run: bytes, leaves_max: int, before: bytes | None = None, after: bytes | None = None

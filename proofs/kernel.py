@@ -17,7 +17,7 @@ from proofs.errors import MalformedProofError
 from proofs.fold import Frontier, fold, run_items
 from proofs.leafrun import LeafRun
 from proofs.oasis.entries import Entries, write_entries
-from proofs.scheme import Scheme
+from proofs.scheme import HashedValue, Scheme
 
 try:
     from proofs import _native
@@ -51,7 +51,7 @@ class Kernel(Protocol):
     def frontier(
         self, scheme: Scheme, run: LeafRun, before: bytes | None = None, after: bytes | None = None
     ) -> Frontier:
-        """`fold` of the run's leaves, after `Scheme.check_leaf` of each.
+        """`fold` of the run's leaves, after `Scheme.check_leaf` of each. Values may be HashedValues.
 
         Raises:
             LeafOrderError, InvalidLeafError: as `fold`.
@@ -150,8 +150,9 @@ class NativeKernel:
     ) -> Frontier:
         if scheme.name not in _NATIVE_SCHEMES:
             return self._reference.frontier(scheme, run, before, after)
+        hashed = None if scheme.capabilities.value_hash is None else _hashed(run)
         try:
-            return tuple(_native.frontier(scheme.name, run.encode(), before, after))
+            return tuple(_native.frontier(scheme.name, run.encode(), before, after, hashed))
         except ValueError as refusal:
             self._reference.frontier(scheme, run, before, after)
             raise _contradiction(refusal) from refusal
@@ -192,6 +193,12 @@ class NativeKernel:
             return _native.oasis_entries(run.encode(), *columns, path, inside)
         except ValueError as refusal:
             raise MalformedProofError(f"not the shape of these leaves: {refusal}") from refusal
+
+
+def _hashed(run: LeafRun) -> bytes | None:
+    """A byte for each leaf, 1 where its value is a HashedValue; None where no leaf's is."""
+    kinds = list(map(type, run.values))
+    return bytes(kind is HashedValue for kind in kinds) if HashedValue in kinds else None
 
 
 def _contradiction(refusal: ValueError) -> AssertionError:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from proofs.errors import MalformedProofError, RootMismatchError
 from proofs.fold import LEAF, STEM, Item, fold, frontier_root
 from proofs.path import BitPath
+from proofs.scheme import HashedValue
 from proofs.schemes.nomt import KEY_BYTES, NODE_BYTES, NOMT, TERMINATOR
 
 DEPTH_MAX = KEY_BYTES * 8
@@ -118,7 +119,7 @@ class VerifiedPaths:
             raise TypeError("VerifiedPaths come from verify_path and verify_paths only")
         self.scheme = scheme
         self.root_hash = root_hash
-        self._leaves = {key: payload for key, payload, kind, _ in items if kind == LEAF}
+        self._leaves = {key: bytes(payload) for key, payload, kind, _ in items if kind == LEAF}
         self._stems = [(key.ljust(KEY_BYTES, b"\0"), depth) for key, _, kind, depth in items if kind == STEM]
 
     def value_hash(self, key: bytes) -> bytes | None:
@@ -166,7 +167,7 @@ def verify_paths(scheme: NOMT, root_hash: bytes, proof: MultiProof) -> VerifiedP
         RootMismatchError: another root.
     """
     items = sorted(_open(proof))
-    computed = frontier_root(scheme, fold(_HashedLeaves(scheme), items))
+    computed = frontier_root(scheme, fold(scheme, items))
     if computed != root_hash:
         raise RootMismatchError(root_hash, computed)
     return VerifiedPaths(scheme, root_hash, items, _verifier=_VERIFIER)
@@ -186,16 +187,6 @@ def prove_path(scheme: NOMT, items: Iterable[Item], key: bytes) -> PathProof:
     )
 
 
-class _HashedLeaves(NOMT):
-    """NOMT over leaves whose values are known by their hashes: the hash stands where the value would."""
-
-    def __init__(self, scheme: NOMT) -> None:
-        super().__init__(scheme.name, scheme.digest)
-
-    def leaf(self, key: bytes, value: bytes, depth: int) -> bytes:
-        return self.leaf_node(key, value)
-
-
 class _Recorder(NOMT):
     """NOMT, keeping the nodes beside the path of one key, by depth, and the leaf at its end."""
 
@@ -206,7 +197,7 @@ class _Recorder(NOMT):
         self.terminal: Terminal | None = None
 
     def leaf(self, key: bytes, value: bytes, depth: int) -> bytes:
-        value_hash = self.digest(value)
+        value_hash = self.hash_of(value)
         if _PATH.parting(key, self._target) >= depth:
             self.terminal = Terminal(key, value_hash)
         return self.leaf_node(key, value_hash)
@@ -247,7 +238,7 @@ def _open(proof: MultiProof) -> Iterator[Item]:
         if len(group) == 1:
             _check_terminal(terminal, siblings)
             if terminal.value_hash is not None:
-                yield terminal.key, terminal.value_hash, LEAF, 0
+                yield terminal.key, HashedValue(terminal.value_hash), LEAF, 0
     if used < len(proof.siblings):
         raise MalformedProofError("siblings are left over")
 

@@ -10,7 +10,7 @@ nodes, the encoding of the node itself (shorter than 32 bytes).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,16 @@ from proofs.path import Path
 
 Write = tuple[bytes, bytes | None]
 """A put (key, value) or a delete (key, None)."""
+
+
+class HashedValue(bytes):
+    """The hash of a leaf's value, in the value's place: what a fold needs of a leaf where the scheme has `value_hash`.
+
+    A type of its own, because bytes alone do not say which of the two they are. Only who computed the hash from the
+    value, or keeps the two together, may make one; nothing that is decoded ever is one.
+    """
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,9 @@ class Capabilities:
     additive: bool = False
     """Whether the root is a sum: then no chunk proves anything by itself, and all chunks together prove everything.
     There are no range proofs short of the whole state and no proof reads, and a restore stages everything first."""
+    value_hash: Callable[[bytes], bytes] | None = None
+    """By which a leaf commits to its value (32 bytes), where it does not commit to the value itself. Then `leaf` takes
+    a HashedValue too, and a value whose hash is kept need not be read to fold it."""
     proof_encodings: tuple[str, ...] = ()
     """Encodings of the chain's own that open into our items, by name."""
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from proofs.blake3_hash import blake3_256
 from proofs.errors import InvalidLeafError, MalformedProofError
 from proofs.path import BitPath
-from proofs.scheme import Capabilities, Write
+from proofs.scheme import Capabilities, HashedValue, Write
 
 KEY_BYTES = 32
 VALUE_BYTES_MAX = 2**29
@@ -29,24 +29,31 @@ class NOMT:
 
     path = BitPath()
     empty_root = TERMINATOR
-    capabilities = Capabilities(
-        key_sizes=(KEY_BYTES, KEY_BYTES),
-        value_bytes_max=VALUE_BYTES_MAX,
-        proof_encodings=("nomt-path", "nomt-multi"),
-    )
 
     def __init__(self, name: str, digest: Callable[[bytes], bytes]) -> None:
         self.name = name
         self.digest = digest
+        self.capabilities = Capabilities(
+            key_sizes=(KEY_BYTES, KEY_BYTES),
+            value_bytes_max=VALUE_BYTES_MAX,
+            value_hash=digest,
+            proof_encodings=("nomt-path", "nomt-multi"),
+        )
 
     def check_leaf(self, key: bytes, value: bytes) -> None:
         if len(key) != KEY_BYTES:
             raise InvalidLeafError(key, f"key paths have {KEY_BYTES} bytes, not {len(key)}")
         if len(value) > VALUE_BYTES_MAX:
             raise InvalidLeafError(key, f"values have at most {VALUE_BYTES_MAX} bytes")
+        if isinstance(value, HashedValue) and len(value) != NODE_BYTES:
+            raise InvalidLeafError(key, f"hashes of values have {NODE_BYTES} bytes, not {len(value)}")
 
     def leaf(self, key: bytes, value: bytes, depth: int) -> bytes:
-        return self.leaf_node(key, self.digest(value))
+        return self.leaf_node(key, self.hash_of(value))
+
+    def hash_of(self, value: bytes) -> bytes:
+        """What a leaf commits to for this value, or for the HashedValue in its place."""
+        return value if isinstance(value, HashedValue) else self.digest(value)
 
     def leaf_node(self, key: bytes, value_hash: bytes) -> bytes:
         """The node of a leaf whose value is known by its hash (32 bytes) only."""

@@ -12,7 +12,7 @@ import pytest
 import proofs
 from proofs import InvalidLeafError, Item, LeafRun, MalformedProofError, fold, get_scheme, kernel, leaf_items
 
-NativeFrontier = Callable[[str, bytes, bytes | None, bytes | None], list[Item]]
+NativeFrontier = Callable[[str, bytes, bytes | None, bytes | None, bytes | None], list[Item]]
 RUN = LeafRun([b"a", b"b"], [b"1", b"2"])
 
 
@@ -56,7 +56,10 @@ def test_with_a_native_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails if the fast one is not taken, or is asked for a scheme that it does not know."""
     asked: list[str] = []
 
-    def frontier(scheme: str, run: bytes, before: bytes | None, after: bytes | None) -> list[Item]:
+    def frontier(
+        scheme: str, run: bytes, before: bytes | None, after: bytes | None, hashed: bytes | None
+    ) -> list[Item]:
+        assert hashed is None
         asked.append(scheme)
         return list(fold(get_scheme(scheme), leaf_items(LeafRun.decode(run, leaves_max=9)), before, after))
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proofs import LeafRun, ProofError, fold, get_kernel, get_scheme, leaf_run
+from proofs import HashedValue, InvalidLeafError, LeafRun, ProofError, fold, get_kernel, get_scheme, leaf_run
 from proofs.fold import NODE, Frontier
 from proofs.kernel import NativeKernel, ReferenceKernel
 from tests.proofs.states import KINDS, kernel_names, random_world
@@ -62,6 +62,35 @@ def test_every_scheme_is_folded_alike(name: str, data: st.DataObject) -> None:
     run = leaf_run(leaves[first:last])
     assert NATIVE.frontier(scheme, run, before, after) == REFERENCE.frontier(scheme, run, before, after)
     assert NATIVE.pieces(scheme, run, 3, before, after) == REFERENCE.pieces(scheme, run, 3, before, after)
+
+
+@pytest.mark.parametrize("name", [name for name in STATES if get_scheme(name).capabilities.value_hash])
+@given(st.data())
+def test_hashes_stand_for_values(name: str, data: st.DataObject) -> None:
+    """Fails if a leaf known by its value's hash folds to another node than the leaf itself, in either kernel."""
+    scheme, leaves = get_scheme(name), data.draw(STATES[name])
+    value_hash = scheme.capabilities.value_hash
+    assert value_hash is not None
+    hashed = [(key, HashedValue(value_hash(value)) if data.draw(st.booleans()) else value) for key, value in leaves]
+    first = data.draw(st.integers(0, len(leaves)))
+    before = leaves[first - 1][0] if first else None
+    expected = REFERENCE.frontier(scheme, leaf_run(leaves[first:]), before, None)
+    for kernel in (NATIVE, REFERENCE):
+        assert kernel.frontier(scheme, leaf_run(hashed[first:]), before, None) == expected
+    # A hash is believed by its type alone: the same bytes as a plain value are another leaf.
+    if hashed != leaves:
+        plain = leaf_run([(key, bytes(value)) for key, value in hashed])
+        assert NATIVE.frontier(scheme, plain) != REFERENCE.frontier(scheme, leaf_run(hashed))
+
+
+def test_a_hash_of_another_size_is_refused_alike() -> None:
+    """Fails if one kernel hashes whatever stands for a value."""
+    scheme = get_scheme("nomt-blake3")
+    run = LeafRun([bytes(32)], [HashedValue(b"short")])
+    expected = outcome(lambda: REFERENCE.frontier(scheme, run))
+    assert isinstance(expected, tuple)
+    assert expected[0] is InvalidLeafError
+    assert outcome(lambda: NATIVE.frontier(scheme, run)) == expected
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)

@@ -67,6 +67,12 @@ pub trait Scheme<const RADIX: usize> {
     fn check_leaf(&self, key: &[u8], value: &[u8]) -> Result<(), Refused>;
     fn leaf(&mut self, key: &[u8], value: &[u8], depth: usize) -> Result<Reference, Refused>;
     fn value<'a>(&mut self, key: &[u8], value: &'a [u8]) -> Result<Payload<'a>, Refused>;
+
+    /// `leaf` of a `HashedValue`.
+    fn hashed_leaf(&mut self, _key: &[u8], _value_hash: &[u8], _depth: usize) -> Result<Reference, Refused> {
+        Err(Refused("a leaf of this scheme does not commit to a hash of its value"))
+    }
+
     fn branch(
         &mut self,
         slots: &[Option<Reference>; RADIX],
@@ -122,7 +128,11 @@ pub fn fold<'a, const RADIX: usize, S: Scheme<RADIX>>(
         let below = following.map_or(OUTSIDE, |other| S::Path::parting(key, other) as isize);
         let parent = above.max(below);
         reach(&mut stack, parent, index, out.len());
-        if parent == S::Path::digits(key) as isize {
+        if run.is_hashed(index) {
+            let reference = scheme.hashed_leaf(key, value, (parent + 1) as usize)?;
+            out.push(node(key, reference, parent, 1));
+            hang::<RADIX, S>(&mut stack, key, reference);
+        } else if parent == S::Path::digits(key) as isize {
             let payload = scheme.value(key, value)?;
             out.push(Item { key, payload, kind: Kind::Value, depth: 0, leaves: 1 });
             if let Some(branch) = stack.last_mut() {

@@ -22,19 +22,21 @@ fn refused(reason: Refused) -> PyErr {
     PyValueError::new_err(reason.0)
 }
 
-/// The frontier of an encoded leaf run between its neighbours, as `proofs.fold.fold` gives it.
+/// The frontier of an encoded leaf run between its neighbours, as `proofs.fold.fold` gives it. `hashed` has a byte for
+/// each leaf, not 0 where the value is a `HashedValue`.
 ///
 /// Raises ValueError for an unknown scheme, a malformed run, or leaves that the scheme refuses.
 #[pyfunction]
-#[pyo3(signature = (scheme, run, before=None, after=None))]
+#[pyo3(signature = (scheme, run, before=None, after=None, hashed=None))]
 fn frontier(
     py: Python<'_>,
     scheme: &str,
     run: &[u8],
     before: Option<&[u8]>,
     after: Option<&[u8]>,
+    hashed: Option<&[u8]>,
 ) -> PyResult<Vec<PyItem>> {
-    let items = py.detach(|| schemes::fold_run(scheme, run, before, after, usize::MAX)).map_err(refused)?;
+    let items = py.detach(|| schemes::fold_run(scheme, run, hashed, before, after, usize::MAX)).map_err(refused)?;
     let item = |item: &schemes::Folded<'_>| {
         let payload = PyBytes::new(py, &item.payload).unbind();
         (PyBytes::new(py, item.key).unbind(), payload, item.kind as u8, item.depth)
@@ -55,7 +57,7 @@ fn split(
     before: Option<&[u8]>,
     after: Option<&[u8]>,
 ) -> PyResult<Vec<PyPiece>> {
-    let items = py.detach(|| schemes::fold_run(scheme, run, before, after, leaves_max)).map_err(refused)?;
+    let items = py.detach(|| schemes::fold_run(scheme, run, None, before, after, leaves_max)).map_err(refused)?;
     let piece = |item: &schemes::Folded<'_>| {
         let payload = PyBytes::new(py, &item.payload).unbind();
         (item.leaves, item.depth, item.kind as u8, payload)

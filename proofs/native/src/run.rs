@@ -5,6 +5,7 @@ use crate::Refused;
 /// A borrowed run: offsets are found once, leaves are slices of the input.
 pub struct LeafRun<'a> {
     data: &'a [u8],
+    hashed: &'a [u8],
     key_ends: Vec<usize>,
     value_ends: Vec<usize>,
 }
@@ -23,11 +24,23 @@ impl<'a> LeafRun<'a> {
         if value_ends.last().copied().unwrap_or(body) != data.len() {
             return Err(Refused("the sizes of a leaf run do not add up to its bytes"));
         }
-        let run = LeafRun { data, key_ends, value_ends };
+        let run = LeafRun { data, hashed: &[], key_ends, value_ends };
         if (1..count).any(|index| run.key(index - 1) >= run.key(index)) {
             return Err(Refused("keys of a leaf run do not ascend"));
         }
         Ok(run)
+    }
+
+    /// The same run, with a mark for each leaf: where it is not 0, the value is the hash of the leaf's value.
+    pub fn with_hashed(self, hashed: &'a [u8]) -> Result<Self, Refused> {
+        if hashed.len() != self.len() {
+            return Err(Refused("a leaf run has a mark for each leaf"));
+        }
+        Ok(LeafRun { hashed, ..self })
+    }
+
+    pub fn is_hashed(&self, index: usize) -> bool {
+        self.hashed.get(index).is_some_and(|mark| *mark != 0)
     }
 
     pub fn len(&self) -> usize {

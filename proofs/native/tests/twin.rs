@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use _native::Refused;
 use _native::schemes::{Folded, NAMES, fold_run};
-use model::{Model, Piece, slim_account, string};
+use model::{Model, Piece, slim_account, string, value_hash};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -37,7 +37,7 @@ fn kernel_pieces(
     after: Option<&[u8]>,
     leaves_max: usize,
 ) -> Result<Vec<Piece>, Refused> {
-    let items = fold_run(scheme, run, before, after, leaves_max)?;
+    let items = fold_run(scheme, run, None, before, after, leaves_max)?;
     let piece = |item: Folded<'_>| (item.payload, item.kind as u8, item.depth, item.leaves, item.key.to_vec());
     Ok(items.into_iter().map(piece).collect())
 }
@@ -143,8 +143,9 @@ proptest! {
         before in proptest::option::of(vec(any::<u8>(), 0..70)),
         after in proptest::option::of(vec(any::<u8>(), 0..70)),
         limit in 0..9usize,
+        hashed in proptest::option::of(vec(0..2u8, 0..9)),
     ) {
-        let _ = fold_run(scheme, &run, before.as_deref(), after.as_deref(), limit);
+        let _ = fold_run(scheme, &run, hashed.as_deref(), before.as_deref(), after.as_deref(), limit);
     }
 
     /// Nor does an honest run with damage: it gets past the first checks.
@@ -156,7 +157,9 @@ proptest! {
         cut in proptest::option::of(any::<Index>()),
         before in proptest::option::of(fixed_key(32)),
         after in proptest::option::of(vec(0xF0..=0xFFu8, 0..70)),
+        mark in 0..2u8,
     ) {
+        let marks = vec![mark; state.len()];
         let mut run = encode(state.iter());
         for (at, byte) in flips {
             let at = at.index(run.len());
@@ -166,8 +169,30 @@ proptest! {
             run.truncate(cut.index(run.len()));
         }
         for scheme in [scheme, other] {
-            let _ = fold_run(scheme, &run, before.as_deref(), after.as_deref(), 3);
+            let _ = fold_run(scheme, &run, Some(&marks), before.as_deref(), after.as_deref(), 3);
         }
+    }
+
+    /// The hash of a value folds to what the value folds to, where the scheme hashes values; elsewhere it is refused.
+    #[test]
+    fn hashes_stand_for_values((scheme, state) in any_scheme(), marks in vec(any::<bool>(), 24)) {
+        let honest = kernel_pieces(scheme, &encode(state.iter()), None, None, usize::MAX).unwrap();
+        let marks: Vec<u8> = marks.into_iter().take(state.len()).map(u8::from).chain(vec![0; state.len()]).take(state.len()).collect();
+        let hashed: State = state
+            .iter()
+            .zip(&marks)
+            .map(|((key, value), mark)| (key.clone(), if *mark == 1 { value_hash(scheme, value) } else { value.clone() }))
+            .collect();
+        let run = encode(hashed.iter());
+        let found = fold_run(scheme, &run, Some(&marks), None, None, usize::MAX);
+        if scheme.starts_with("nomt") {
+            let payloads: Vec<_> = found.unwrap().into_iter().map(|item| item.payload).collect();
+            prop_assert_eq!(payloads, honest.into_iter().map(|piece| piece.0).collect::<Vec<_>>());
+        } else if marks.contains(&1) {
+            prop_assert!(found.is_err());
+        }
+        let short = vec![0; state.len() - 1];
+        prop_assert!(fold_run(scheme, &run, Some(&short), None, None, usize::MAX).is_err());
     }
 
     /// One bit flipped in one value changes the root or is refused.

@@ -22,15 +22,21 @@ pub struct Folded<'a> {
     pub leaves: usize,
 }
 
-/// `fold` of an encoded run under the scheme called `scheme`.
+/// `fold` of an encoded run under the scheme called `scheme`. `hashed`: a mark for each leaf whose value is known by
+/// its hash; None where no leaf's is.
 pub fn fold_run<'a>(
     scheme: &str,
     run: &'a [u8],
+    hashed: Option<&'a [u8]>,
     before: Option<&[u8]>,
     after: Option<&[u8]>,
     leaves_max: usize,
 ) -> Result<Vec<Folded<'a>>, Refused> {
     let run = LeafRun::decode(run)?;
+    let run = match hashed {
+        Some(marks) => run.with_hashed(marks)?,
+        None => run,
+    };
     match scheme {
         "mkvs" => folded(mkvs::Mkvs::default(), &run, before, after, leaves_max),
         "mpt" => folded(mpt::Mpt::default(), &run, before, after, leaves_max),

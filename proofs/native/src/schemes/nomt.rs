@@ -47,6 +47,12 @@ fn pair<H: Hasher>(left: &[u8], right: &[u8; 32]) -> [u8; 32] {
     H::digest(&node)
 }
 
+fn leaf_node<H: Hasher>(key: &[u8], value_hash: &[u8; 32]) -> Reference {
+    let mut node = pair::<H>(key, value_hash);
+    node[0] |= 0x80;
+    Reference::hash(node)
+}
+
 fn internal<H: Hasher>(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
     let mut node = pair::<H>(left, right);
     node[0] &= 0x7F;
@@ -68,9 +74,12 @@ impl<H: Hasher> Scheme<2> for Nomt<H> {
     }
 
     fn leaf(&mut self, key: &[u8], value: &[u8], _depth: usize) -> Result<Reference, Refused> {
-        let mut node = pair::<H>(key, &H::digest(value));
-        node[0] |= 0x80;
-        Ok(Reference::hash(node))
+        Ok(leaf_node::<H>(key, &H::digest(value)))
+    }
+
+    fn hashed_leaf(&mut self, key: &[u8], value_hash: &[u8], _depth: usize) -> Result<Reference, Refused> {
+        let value_hash = value_hash.try_into().map_err(|_| Refused("the hash of a value has 32 bytes"))?;
+        Ok(leaf_node::<H>(key, value_hash))
     }
 
     fn value<'a>(&mut self, _key: &[u8], _value: &'a [u8]) -> Result<Payload<'a>, Refused> {

@@ -91,8 +91,7 @@ impl Model {
                 identity
             }
             "solana-lattice" => lattice(leaves),
-            "nomt-blake3" => nomt(leaves, at, |data| blake3::hash(data).as_bytes().to_vec()),
-            _ => nomt(leaves, at, |data| ring::digest::digest(&ring::digest::SHA256, data).as_ref().to_vec()),
+            scheme => nomt(leaves, at, |data| value_hash(scheme, data)),
         }
     }
 
@@ -284,8 +283,16 @@ fn jam(leaves: &[Leaf], at: usize) -> Vec<u8> {
     }
 }
 
+/// NOMT's hash function, of values and of nodes.
+pub fn value_hash(scheme: &str, data: &[u8]) -> Vec<u8> {
+    match scheme {
+        "nomt-blake3" => blake3::hash(data).as_bytes().to_vec(),
+        _ => ring::digest::digest(&ring::digest::SHA256, data).as_ref().to_vec(),
+    }
+}
+
 /// NOMT, one bit at a time: the first bit of a node says whether it is a leaf.
-fn nomt(leaves: &[Leaf], at: usize, hash: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+fn nomt(leaves: &[Leaf], at: usize, hash: impl Fn(&[u8]) -> Vec<u8> + Copy) -> Vec<u8> {
     match leaves {
         [] => vec![0; 32],
         [leaf] => {
