@@ -31,6 +31,8 @@ RUNS: tuple[tuple[str, Fields], ...] = (
     ("fold", {"leaves": 1_000_000, "shape": "uniform-jam"}),
     ("fold", {"leaves": 1_000_000, "shape": "uniform-nomt-blake3"}),
     ("fold", {"leaves": 1_000_000, "shape": "uniform-nomt-sha2"}),
+    ("root", {"leaves": 100_000, "value_bytes": 4_096, "shape": "uniform-nomt-blake3"}),
+    ("root", {"leaves": 300_000, "value_bytes": 4_096, "large_percent": 10, "shape": "uniform-nomt-blake3"}),
     ("verify", {"leaves": 200_000, "shape": "uniform-mpt", "peers": 1}),
     ("apply", {"leaves": 1_000_000, "peers": 1}),
     ("create", {"leaves": 2_000_000, "shape": "uniform-mkvs", "repeat": 3}),
@@ -75,7 +77,7 @@ def main() -> None:
 def _ask(question: str, fields: Fields, scale: float) -> list[Fields]:
     if "leaves" in fields:
         fields = fields | {"leaves": max(10_000, int(fields["leaves"] * scale))}
-    arguments = [text for name, value in fields.items() for text in (f"--{name}", str(value))]
+    arguments = [text for name, value in fields.items() for text in (f"--{name.replace('_', '-')}", str(value))]
     command = [sys.executable, "-m", f"benchmarks.{question}", "--json", *arguments]
     sys.stderr.write(f"{question} {' '.join(arguments)}\n")
     output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
@@ -120,6 +122,8 @@ def tables(answers: list[Fields]) -> str:
 
 def _what(answer: Fields) -> str:
     words = [answer.get("who", "leafmirror"), answer.get("step"), answer.get("shape"), answer.get("maker")]
+    if answer["question"] == "root":
+        words.append(f"{answer['large_percent']} % of {answer['value_bytes']:,} bytes")
     if answer.get("threads") is not None:
         words.append(f"{answer['threads'] or 1} threads, {answer.get('where', 'on disk')}")
     if answer["question"] in ("scaling", "pause", "memory"):

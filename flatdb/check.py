@@ -9,19 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flatdb.errors import DatabaseError, InvalidWriteLogError
+from flatdb.leaves import Leaves
 from flatdb.ledger import decode_record, decode_write_log
-from flatdb.store import BLOBS, HEIGHTS, LEAVES, LOGS, RESTORE, UNDO, Store
-from flatdb.types import KEY_BYTES_MAX, HeightRecord, Violation, WriteLog
+from flatdb.store import BLOBS, HEIGHTS, LEAVES, LOGS, RESTORE, UNDO, VALUE_HASHES, VALUES, Store
+from flatdb.types import KEY_BYTES_MAX, HeightRecord, ValuesApart, Violation, WriteLog
 
 __all__ = ["check_store"]
 
 
-def check_store(store: Store, *, records_kept: int) -> Iterator[Violation]:
-    """Yield what is wrong with a mirror as of this call; nothing if it is sound. Memory: the kept records."""
+def check_store(store: Store, *, records_kept: int, apart: ValuesApart | None = None) -> Iterator[Violation]:
+    """Yield what is wrong with a mirror as of this call; nothing if it is sound. Memory: the kept records.
+
+    `apart`: what the hashes of values that are kept apart are; without it they are not compared.
+    """
     records: dict[int, HeightRecord] = {}
     yield from _guarded(HEIGHTS, _check_records(store, records, records_kept))
     yield from _guarded(LOGS, _check_logs(store, records))
     yield from _guarded(LEAVES, _check_leaves(store))
+    yield from _guarded(VALUES, _check_values(store, apart))
     yield from _guarded(BLOBS, _check_blobs(store))
     for family in (RESTORE, UNDO):
         yield from _guarded(family, _check_empty(store, family))
@@ -66,7 +71,7 @@ def _check_logs(store: Store, records: dict[int, HeightRecord]) -> Iterator[Viol
         if height not in logged:
             yield Violation(LOGS, f"height {height} has a record and no write log")
     if last is not None and last.height == max(records, default=None):
-        yield from _check_applied(store, last)
+        yield from _check_applied(store, Leaves(store), last)
 
 
 def _check_claim(write_log: WriteLog, records: dict[int, HeightRecord]) -> Iterator[Violation]:
@@ -84,10 +89,10 @@ def _check_parent(write_log: WriteLog, before: HeightRecord | None) -> Iterator[
         yield Violation(LOGS, f"height {write_log.height} does not begin at the root of height {before.height}")
 
 
-def _check_applied(store: Store, write_log: WriteLog) -> Iterator[Violation]:
+def _check_applied(store: Store, leaves: Leaves, write_log: WriteLog) -> Iterator[Violation]:
     """What the last write log wrote is what the leaves hold (`expand` adds, it never takes a write away)."""
     for key, value in write_log.writes:
-        if store.get(LEAVES, key) != value:
+        if leaves.get(key) != value:
             yield Violation(LEAVES, f"key {key.hex()} is not as height {write_log.height} left it")
     for digest, blob in write_log.code:
         if store.get(BLOBS, digest) != blob:
@@ -98,6 +103,27 @@ def _check_leaves(store: Store) -> Iterator[Violation]:
     for key, _ in store.items(LEAVES):
         if len(key) > KEY_BYTES_MAX:
             yield Violation(LEAVES, f"a key of {len(key)} bytes, at most {KEY_BYTES_MAX} are legal")
+
+
+def _check_values(store: Store, apart: ValuesApart | None) -> Iterator[Violation]:
+    """Every value that is kept apart lies beside its hash, and nowhere else; `apart` says what its hash is."""
+    hashes = store.items(VALUE_HASHES)
+    expected = next(hashes, None)
+    for key, value in store.items(VALUES):
+        while expected is not None and expected[0] < key:
+            yield Violation(VALUE_HASHES, f"key {expected[0].hex()} has a hash and no value")
+            expected = next(hashes, None)
+        if expected is None or expected[0] != key:
+            yield Violation(VALUES, f"key {key.hex()} has a value and no hash")
+        else:
+            if apart is not None and apart.hash(value) != expected[1]:
+                yield Violation(VALUES, f"key {key.hex()} has a value of another hash")
+            expected = next(hashes, None)
+        if store.get(LEAVES, key) is not None:
+            yield Violation(LEAVES, f"key {key.hex()} has a second value, kept apart")
+    while expected is not None:
+        yield Violation(VALUE_HASHES, f"key {expected[0].hex()} has a hash and no value")
+        expected = next(hashes, None)
 
 
 def _check_blobs(store: Store) -> Iterator[Violation]:

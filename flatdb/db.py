@@ -24,6 +24,7 @@ from flatdb.errors import (
     HeightGapError,
     IncompleteDatabaseError,
 )
+from flatdb.leaves import Leaves, StandIn
 from flatdb.ledger import (
     State,
     forget,
@@ -38,12 +39,12 @@ from flatdb.ledger import (
 )
 from flatdb.overlay import overlay
 from flatdb.staging import StagingDB
-from flatdb.store import BLOBS, LEAVES, META, Batch, Store
-from flatdb.types import HeightRecord, Identity, StoreLimits, Violation, WriteLog, prefix_end
+from flatdb.store import BLOBS, META, Batch, Store
+from flatdb.types import HeightRecord, Identity, StoreLimits, ValuesApart, Violation, WriteLog, prefix_end
 from flatdb.view import FrozenView
 from flatdb.writelog import validate
 
-__all__ = ["RECORDS_KEPT", "Expand", "FlatDB", "FreezeMaker"]
+__all__ = ["RECORDS_KEPT", "ApartRule", "Expand", "FlatDB", "FreezeMaker"]
 
 RECORDS_KEPT: Final = 1024
 """How many height records, and applied write logs, are kept."""
@@ -54,15 +55,22 @@ FreezeMaker = Literal["iterators", "directory"]
 Expand = Callable[[WriteLog], WriteLog]
 """Adds what a chain implies (clears above all). Pure; must keep height and roots."""
 
+ApartRule = Callable[[Identity], ValuesApart | None]
+"""Which values of a mirror of this identity are kept apart (`leaves`); None: none. Pure."""
+
 
 class FlatDB:
     """One mirror's leaves, write logs, height records and blobs. A context manager; see `create` and `open`."""
 
-    def __init__(self, path: Path, store: Store, limits: StoreLimits, expand: Expand | None) -> None:
+    def __init__(
+        self, path: Path, store: Store, limits: StoreLimits, expand: Expand | None, apart: ApartRule | None
+    ) -> None:
         self.path = path
         self.limits = limits
         self.identity: Identity = read_identity(store)
         self._store = store
+        self._apart = None if apart is None else apart(self.identity)
+        self._leaves = Leaves(store, self._apart)
         self._expand = expand
         self._records = {record.height: record for record in read_records(store)}
         self._views: weakref.WeakSet[FrozenView] = weakref.WeakSet()
@@ -70,9 +78,15 @@ class FlatDB:
 
     @classmethod
     def create(
-        cls, path: Path, identity: Identity, *, limits: StoreLimits | None = None, expand: Expand | None = None
+        cls,
+        path: Path,
+        identity: Identity,
+        *,
+        limits: StoreLimits | None = None,
+        expand: Expand | None = None,
+        apart: ApartRule | None = None,
     ) -> Self:
-        """Make an empty mirror in a directory that is missing or empty.
+        """Make an empty mirror in a directory that is missing or empty. `apart`: which values lie apart.
 
         Raises DatabaseExistsError, DatabaseLockedError, DatabaseAccessError. Killed half-way it may be called again.
         """
@@ -80,7 +94,7 @@ class FlatDB:
         batch = store.batch()
         put_meta(batch, identity, State.MIRROR)
         store.commit(batch)
-        return cls(path, store, limits or StoreLimits(), expand)
+        return cls(path, store, limits or StoreLimits(), expand, apart)
 
     @classmethod
     def open(
@@ -90,6 +104,7 @@ class FlatDB:
         read_only: bool = False,
         limits: StoreLimits | None = None,
         expand: Expand | None = None,
+        apart: ApartRule | None = None,
     ) -> Self:
         """Open a mirror. Read-only works beside a running writer and stays at the height it was opened at.
 
@@ -102,43 +117,55 @@ class FlatDB:
                 raise IncompleteDatabaseError(path, read_restore_key(store))
             if not read_only:
                 sweep(path)
-            return cls(path, store, limits or StoreLimits(), expand)
+            return cls(path, store, limits or StoreLimits(), expand, apart)
         except BaseException:
             store.close()
             raise
 
     @classmethod
     def stage(
-        cls, path: Path, identity: Identity, restore_key: bytes, *, limits: StoreLimits | None = None
+        cls,
+        path: Path,
+        identity: Identity,
+        restore_key: bytes,
+        *,
+        limits: StoreLimits | None = None,
+        apart: ApartRule | None = None,
     ) -> StagingDB:
         """Begin the restore `restore_key` in a directory that is missing or empty, or continue it there.
 
         Raises RestoreKeyConflictError (the restore of something else), DatabaseExistsError (a mirror, or foreign
         files), DatabaseLockedError, DatabaseAccessError.
         """
-        limits = limits or StoreLimits()
+        limits, kept = limits or StoreLimits(), None if apart is None else apart(identity)
         if not (path / "rocksdb" / "CURRENT").is_file():
-            return StagingDB.begin(path, create_store(path), identity, restore_key, limits)
+            return StagingDB.begin(path, create_store(path), identity, restore_key, limits, kept)
         store = Store.open(path / "rocksdb")
         try:
-            return cls._continue_staging(path, store, identity, restore_key, limits)
+            return cls._continue_staging(path, store, identity, restore_key, limits, kept)
         except BaseException:
             store.close()
             raise
 
     @classmethod
     def _continue_staging(
-        cls, path: Path, store: Store, identity: Identity, restore_key: bytes, limits: StoreLimits
+        cls,
+        path: Path,
+        store: Store,
+        identity: Identity,
+        restore_key: bytes,
+        limits: StoreLimits,
+        apart: ValuesApart | None,
     ) -> StagingDB:
         if is_blank(store):
-            return StagingDB.begin(path, store, identity, restore_key, limits)
+            return StagingDB.begin(path, store, identity, restore_key, limits, apart)
         if read_state(store) is not State.STAGING:
             raise DatabaseExistsError(path, "there is a complete mirror already")
-        staging = StagingDB(path, store, limits)
+        staging = StagingDB(path, store, limits, apart)
         if staging.staged():
             staging.expect(identity, restore_key)
         else:  # nothing would be lost: a restore of a mistyped root must not occupy the directory
-            staging = StagingDB.begin(path, store, identity, restore_key, limits)
+            staging = StagingDB.begin(path, store, identity, restore_key, limits, apart)
         sweep(path)
         return staging
 
@@ -167,11 +194,16 @@ class FlatDB:
 
     def get(self, key: bytes) -> bytes | None:
         """One leaf's value."""
-        return self._store.get(LEAVES, key)
+        return self._leaves.get(key)
 
-    def scan(self, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """Leaves with start <= key < end in key order, as of this call."""
-        return self._store.items(LEAVES, start, end)
+    def scan(
+        self, start: bytes = b"", end: bytes | None = None, *, stand_in: StandIn | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Leaves with start <= key < end in key order, as of this call.
+
+        `stand_in`: what to yield in place of a value that is kept apart, from its hash; the value is then not read.
+        """
+        return self._leaves.cursor().items(start, end, stand_in=stand_in)
 
     def blob(self, digest: bytes) -> bytes | None:
         return self._store.get(BLOBS, digest)
@@ -229,15 +261,15 @@ class FlatDB:
         self._records[record.height] = record
         return record
 
-    def preview(self, write_log: WriteLog) -> Iterator[tuple[bytes, bytes]]:
-        """The leaves in key order as `apply(write_log)` would leave them; nothing is written.
+    def preview(self, write_log: WriteLog, *, stand_in: StandIn | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """The leaves in key order as `apply(write_log)` would leave them; nothing is written. `stand_in` as in `scan`.
 
         Raises as `apply`; ValueError if the write log repeats an applied height.
         """
         validate(write_log, self.limits)
         if not self.follows(write_log):
             raise ValueError(f"height {write_log.height} is applied already")
-        return overlay(self._store.cursor(LEAVES), self._expanded(write_log))
+        return overlay(self._leaves.cursor(), self._expanded(write_log), stand_in=stand_in)
 
     def mark_verified(self, height: int, root: bytes) -> HeightRecord:
         """Record durably that the leaves at a kept height fold to `root`, which becomes its root if none was claimed.
@@ -256,7 +288,7 @@ class FlatDB:
 
     def check(self) -> Iterator[Violation]:
         """Every violation of the database's own rules, as of this call; reads all of it (`check`)."""
-        return check_store(self._store, records_kept=RECORDS_KEPT)
+        return check_store(self._store, records_kept=RECORDS_KEPT, apart=self._apart)
 
     def freeze(self, maker: FreezeMaker = "iterators", *, iterator_count: int = 4) -> FrozenView:
         """The leaves at the present height, immovable while read (`view` says what the makers differ in).
@@ -264,7 +296,7 @@ class FlatDB:
         `iterator_count` >= 1: how many passes may run at the same time over a view made of iterators.
         """
         if maker == "iterators":
-            view = FrozenView.of_iterators(self._store, self.head, iterator_count)
+            view = FrozenView.of_iterators(self._store, self._leaves, self.head, iterator_count)
         else:
             self._view_count += 1
             views = self.path / "views"
@@ -287,14 +319,12 @@ class FlatDB:
     def _put_changes(self, batch: Batch, write_log: WriteLog) -> None:
         """INVARIANT: clears before writes; RocksDB keeps the order within a batch."""
         for prefix in write_log.clear:
-            end = prefix_end(prefix)
-            if next(self._store.items(LEAVES, prefix, end), None) is not None:
-                batch.delete_range(LEAVES, prefix, end)
+            self._leaves.clear(batch, prefix, prefix_end(prefix))
         for key, value in write_log.writes:
             if value is None:
-                batch.delete(LEAVES, key)
+                self._leaves.delete(batch, key)
             else:
-                batch.put(LEAVES, key, value)
+                self._leaves.put(batch, key, value)
         for digest, blob in write_log.code:
             batch.put(BLOBS, digest, blob)
 

@@ -15,9 +15,10 @@ from types import TracebackType
 from typing import Final, Self
 
 from flatdb.errors import InvalidWriteLogError, RestoreKeyConflictError
+from flatdb.leaves import Leaves, StandIn
 from flatdb.ledger import State, put_meta, put_record, read_identity, read_restore_key
-from flatdb.store import BLOBS, LEAVES, RESTORE, Store
-from flatdb.types import KEY_BYTES_MAX, HeightRecord, Identity, StoreLimits
+from flatdb.store import BLOBS, RESTORE, Store
+from flatdb.types import KEY_BYTES_MAX, HeightRecord, Identity, StoreLimits, ValuesApart
 
 __all__ = ["CHUNK_ID_BYTES_MAX", "StagingDB"]
 
@@ -28,23 +29,32 @@ CHUNK_ID_BYTES_MAX: Final = 2 * KEY_BYTES_MAX + 8
 class StagingDB:
     """An incomplete database. Made by `FlatDB.stage`; a context manager."""
 
-    def __init__(self, path: Path, store: Store, limits: StoreLimits) -> None:
+    def __init__(self, path: Path, store: Store, limits: StoreLimits, apart: ValuesApart | None) -> None:
         self.path = path
         self.limits = limits
         self.identity: Identity = read_identity(store)
         self.restore_key: bytes = read_restore_key(store)
         self._store: Store | None = store
+        self._leaves = Leaves(store, apart)
         self._staged = {chunk_id for chunk_id, _ in store.items(RESTORE)}
 
     @classmethod
-    def begin(cls, path: Path, store: Store, identity: Identity, restore_key: bytes, limits: StoreLimits) -> Self:
+    def begin(
+        cls,
+        path: Path,
+        store: Store,
+        identity: Identity,
+        restore_key: bytes,
+        limits: StoreLimits,
+        apart: ValuesApart | None,
+    ) -> Self:
         """Mark a Store without durable chunks as the restore `restore_key`; what was loaded unrecorded goes."""
         batch = store.batch()
-        batch.delete_range(LEAVES, b"", None)
-        batch.delete_range(BLOBS, b"", None)
+        for family in (*Leaves(store, apart).families, BLOBS):
+            batch.delete_range(family, b"", None)
         put_meta(batch, identity, State.STAGING, restore_key)
         store.commit(batch)
-        return cls(path, store, limits)
+        return cls(path, store, limits, apart)
 
     def expect(self, identity: Identity, restore_key: bytes) -> None:
         """Raise RestoreKeyConflictError unless this is the restore that is meant."""
@@ -60,7 +70,9 @@ class StagingDB:
 
         Raises InvalidWriteLogError (nothing was loaded), DatabaseAccessError, DatabaseCorruptError.
         """
-        self._load(LEAVES, chunk_id, items, self.limits.key_bytes_max)
+        self._check_id(chunk_id)
+        self._leaves.ingest(self._bounded(items, self.limits.key_bytes_max), self._scratch())
+        self._record(self._open_store(), chunk_id)
 
     def replace(
         self,
@@ -79,9 +91,9 @@ class StagingDB:
         """
         store = self._open_store()
         batch = store.batch()
-        batch.delete_range(LEAVES, start, end)
+        self._leaves.clear(batch, start, end)
         for old_id, (old_start, old_end) in obsolete.items():
-            batch.delete_range(LEAVES, old_start, old_end)
+            self._leaves.clear(batch, old_start, old_end)
             batch.delete(RESTORE, old_id)
         store.commit(batch)
         self._staged.difference_update(obsolete)
@@ -89,11 +101,17 @@ class StagingDB:
 
     def ingest_blobs(self, chunk_id: bytes, blobs: Iterable[tuple[bytes, bytes]]) -> None:
         """As `ingest`, for (hash, blob)."""
-        self._load(BLOBS, chunk_id, blobs, self.limits.hash_bytes_max)
+        self._check_id(chunk_id)
+        store = self._open_store()
+        store.ingest(BLOBS, self._bounded(blobs, self.limits.hash_bytes_max), self._scratch())
+        self._record(store, chunk_id)
 
-    def scan(self, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """Leaves loaded so far with start <= key < end, in key order, as of this call."""
-        return self._open_store().items(LEAVES, start, end)
+    def scan(
+        self, start: bytes = b"", end: bytes | None = None, *, stand_in: StandIn | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Leaves loaded so far with start <= key < end, in key order, as of this call (`stand_in`: `FlatDB.scan`)."""
+        self._open_store()
+        return self._leaves.cursor().items(start, end, stand_in=stand_in)
 
     def blob(self, digest: bytes) -> bytes | None:
         return self._open_store().get(BLOBS, digest)
@@ -129,14 +147,16 @@ class StagingDB:
     ) -> None:
         self.close()
 
-    def _load(self, family: str, chunk_id: bytes, items: Iterable[tuple[bytes, bytes]], key_bytes_max: int) -> None:
+    def _check_id(self, chunk_id: bytes) -> None:
         if not 0 < len(chunk_id) <= CHUNK_ID_BYTES_MAX:
             raise ValueError(f"a chunk id has 1 to {CHUNK_ID_BYTES_MAX} bytes")
-        store = self._open_store()
+
+    def _scratch(self) -> Path:
+        """Where one table file is built."""
+        self._open_store()
         scratch = self.path / "scratch"
         scratch.mkdir(exist_ok=True)
-        store.ingest(family, self._bounded(items, key_bytes_max), scratch / "table.sst")
-        self._record(store, chunk_id)
+        return scratch / "table.sst"
 
     def _record(self, store: Store, chunk_id: bytes) -> None:
         """INVARIANT: comes after the load, and a crash in between leaves no record."""

@@ -1,7 +1,7 @@
 """All of RocksDB: column families, cursors, one atomic synced batch, bulk ingest, checkpoint directories.
 
-This module decides how bytes lie on disk and turns every rocksdict exception into one of ours. It refuses to know what
-a height, a leaf or a write log is. rocksdict is imported here only.
+It turns every rocksdict exception into one of ours, and refuses to know what a height, a leaf or a write log is.
+rocksdict is imported here and in `rocks_options`, which decides how bytes lie on disk.
 
 Threads: a Store may be read from any thread; batches, ingests, flushes and checkpoints belong to one writer thread.
 A Cursor belongs to one thread at a time.
@@ -9,6 +9,7 @@ A Cursor belongs to one thread at a time.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
@@ -18,11 +19,8 @@ from typing import Final, Self
 
 from rocksdict import (
     AccessType,
-    BlockBasedOptions,
-    Cache,
     Checkpoint,
     ColumnFamily,
-    DBCompressionType,
     IngestExternalFileOptions,
     Options,
     Rdict,
@@ -41,24 +39,39 @@ from flatdb.errors import (
     InvalidWriteLogError,
 )
 from flatdb.rocks_error import check_name, check_writable, classify
+from flatdb.rocks_options import database_options, family_options, table_options
 
-__all__ = ["BLOBS", "FAMILIES", "HEIGHTS", "LEAVES", "LOGS", "META", "RESTORE", "UNDO", "Batch", "Cursor", "Store"]
+__all__ = [
+    "BLOBS",
+    "FAMILIES",
+    "HEIGHTS",
+    "LEAVES",
+    "LOGS",
+    "META",
+    "RESTORE",
+    "UNDO",
+    "VALUES",
+    "VALUE_HASHES",
+    "Batch",
+    "Cursor",
+    "Store",
+]
 
 META: Final = "default"
 LEAVES: Final = "leaves"
+VALUE_HASHES: Final = "value_hashes"
+VALUES: Final = "values"
 LOGS: Final = "write_logs"
 HEIGHTS: Final = "heights"
 BLOBS: Final = "blobs"
 RESTORE: Final = "restore"
 UNDO: Final = "undo"
-FAMILIES: Final = (META, LEAVES, LOGS, HEIGHTS, BLOBS, RESTORE, UNDO)
+FAMILIES: Final = (META, LEAVES, VALUE_HASHES, VALUES, LOGS, HEIGHTS, BLOBS, RESTORE, UNDO)
 """One column family per kind of data. `undo` is reserved for previous values and is empty."""
 
 KEY_CEILING: Final = b"\xff" * 2**15
 """Longer, and so greater, than every key of any family: the exclusive end of a range delete that has none."""
 
-MEMTABLE_BYTES: Final = 64 * 2**20
-BLOCK_CACHE_BYTES: Final = 64 * 2**20
 READ_OPEN_ATTEMPTS: Final = 8
 
 
@@ -171,15 +184,15 @@ class Store:
         self._families = {name: rocks.get_column_family(name) for name in FAMILIES}
         self._handles = {name: rocks.get_column_family_handle(name) for name in FAMILIES}
         self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
+        self._commits = threading.Lock()
         self._broken: DatabaseError | None = None
 
     @classmethod
     def create(cls, path: Path) -> Self:
         """Open for writing, making the directory if it is missing. Raises DatabaseError, or ValueError for its name."""
         check_name(path)
-        options = _database_options()
+        options = database_options()
         options.create_if_missing(True)
-        options.create_missing_column_families(True)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -196,7 +209,7 @@ class Store:
             raise DatabaseNotFoundError(path)
         if read_only:
             return cls(path, _open_beside_writer(path), writable=False)
-        return cls(path, _open_rocks(path, _database_options(), AccessType.read_write()), writable=True)
+        return cls(path, _open_rocks(path, database_options(), AccessType.read_write()), writable=True)
 
     def close(self) -> None:
         """Release the lock. Closes every open cursor first: RocksDB lives as long as one of them. Idempotent.
@@ -247,6 +260,18 @@ class Store:
         self._cursors.add(cursor)
         return cursor
 
+    def cursors(self, *families: str) -> list[Cursor]:
+        """A cursor over each family, all fixed at one moment. Waits for the commit that is under way."""
+        if len(families) == 1:
+            return [self.cursor(families[0])]
+        with self._commits:
+            return [self.cursor(family) for family in families]
+
+    def get_first(self, families: Iterable[str], key: bytes) -> bytes | None:
+        """The value in the first family that has the key, all of them at one moment. Waits as `cursors`."""
+        with self._commits:
+            return next((value for family in families if (value := self.get(family, key)) is not None), None)
+
     def items(self, family: str, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """(key, value) with start <= key < end, as of this call."""
         return self.cursor(family).items(start, end)
@@ -266,7 +291,8 @@ class Store:
         durable = WriteOptions()
         durable.sync = True
         try:
-            rocks.write(batch.take(), durable)
+            with self._commits:
+                rocks.write(batch.take(), durable)
         except Exception as error:
             self._broken = classify(error, self.path)
             raise self._broken from error
@@ -327,36 +353,9 @@ class Store:
         return self._families[name]
 
 
-def _database_options() -> Options:
-    options = Options(raw_mode=True)
-    options.create_if_missing(False)
-    options.set_keep_log_file_num(2)
-    return options
-
-
-def _family_options(cache: Cache) -> Options:
-    options = _table_options(cache)
-    options.set_write_buffer_size(MEMTABLE_BYTES)
-    return options
-
-
-def _table_options(cache: Cache | None = None) -> Options:
-    """How table files are built, by RocksDB or by `ingest`."""
-    table = BlockBasedOptions()
-    if cache is not None:
-        table.set_block_cache(cache)
-    table.set_block_size(16 * 2**10)  # scanned 7 % faster than 4 KiB, a quarter of the index (docs/performance.md)
-    table.set_bloom_filter(10, False)
-    table.set_format_version(5)
-    options = Options(raw_mode=True)
-    options.set_compression_type(DBCompressionType.lz4())
-    options.set_block_based_table_factory(table)
-    return options
-
-
 def _open_rocks(path: Path, options: Options, access: AccessType) -> Rdict:
-    cache = Cache(BLOCK_CACHE_BYTES)
-    families = {name: _family_options(cache) for name in FAMILIES}
+    own = family_options()
+    families = dict.fromkeys(FAMILIES, own)
     try:
         return Rdict(str(path), options, families, access)
     except Exception as error:
@@ -369,14 +368,14 @@ def _open_beside_writer(path: Path) -> Rdict:
     access = AccessType.read_only(error_if_log_file_exist=False)
     for _ in range(READ_OPEN_ATTEMPTS - 1):
         with suppress(DatabaseCorruptError, DatabaseNotFoundError):
-            return _open_rocks(path, _database_options(), access)
-    return _open_rocks(path, _database_options(), access)
+            return _open_rocks(path, database_options(), access)
+    return _open_rocks(path, database_options(), access)
 
 
 def _build_table(items: Iterable[tuple[bytes, bytes]], path: Path) -> int:
     """Write and sync a table file; none for no items. What `items` itself raises passes through untouched."""
     path.unlink(missing_ok=True)
-    writer = SstFileWriter(_table_options())
+    writer = SstFileWriter(table_options())
     previous: bytes | None = None
     count = 0
     try:

@@ -6,6 +6,7 @@ means is for the commitment scheme to say, never for this package.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "HeightRecord",
     "Identity",
     "StoreLimits",
+    "ValuesApart",
     "Violation",
     "WriteLog",
     "prefix_end",
@@ -64,6 +66,17 @@ class WriteLog:
     clear: tuple[bytes, ...] = ()
     writes: tuple[tuple[bytes, bytes | None], ...] = ()
     code: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesApart:
+    """Which values are kept apart from their leaves, beside a hash that stands for them: those of `bytes_min` or more.
+
+    `hash` is pure and gives the same for the same value in every version.
+    """
+
+    bytes_min: int
+    hash: Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,23 +13,26 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from flatdb.leaves import LeafCursor, Leaves
 from flatdb.ledger import read_records
-from flatdb.store import BLOBS, LEAVES, Cursor, Store
+from flatdb.store import BLOBS, Cursor, Store
 from flatdb.types import HeightRecord
 
 __all__ = ["FrozenView"]
 
+AnyCursor = Cursor | LeafCursor
+
 
 class CursorPool:
-    """Cursors over one family, lent out one pass at a time. `open_more` may open another one, or refuse."""
+    """Cursors over leaves, or over one family, lent out a pass at a time. `open_more` may open another, or refuse."""
 
-    def __init__(self, cursors: list[Cursor], open_more: Callable[[], Cursor]) -> None:
-        self._idle = cursors
+    def __init__(self, cursors: Sequence[AnyCursor], open_more: Callable[[], AnyCursor]) -> None:
+        self._idle = list(cursors)
         self._all = list(cursors)
         self._open_more = open_more
         self._lock = threading.Lock()
@@ -59,7 +62,7 @@ class CursorPool:
         for cursor in self._all:
             cursor.close()
 
-    def _borrow(self) -> Cursor:
+    def _borrow(self) -> AnyCursor:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
@@ -67,7 +70,7 @@ class CursorPool:
             self._all.append(cursor)
             return cursor
 
-    def _give_back(self, cursor: Cursor) -> None:
+    def _give_back(self, cursor: AnyCursor) -> None:
         with self._lock:
             self._idle.append(cursor)
 
@@ -109,16 +112,16 @@ class FrozenView:
         self._on_close: list[Callable[[], None]] = []
 
     @classmethod
-    def of_iterators(cls, store: Store, head: HeightRecord | None, count: int) -> Self:
-        """Open `count` >= 1 leaf iterators and one blob iterator. Call it on the writer thread, between two writes."""
+    def of_iterators(cls, store: Store, leaves: Leaves, head: HeightRecord | None, count: int) -> Self:
+        """Open `count` >= 1 leaf cursors and one blob cursor. Call it on the writer thread, between two writes."""
         if count < 1:
             raise ValueError("a view needs at least one iterator")
 
-        def refuse() -> Cursor:
+        def refuse() -> AnyCursor:
             raise RuntimeError(f"all iterators of this view are in use ({count} for leaves); freeze with more")
 
-        leaves = CursorPool([store.cursor(LEAVES) for _ in range(count)], refuse)
-        return cls(head, leaves, CursorPool([store.cursor(BLOBS)], refuse), None)
+        pool = CursorPool([leaves.cursor() for _ in range(count)], refuse)
+        return cls(head, pool, CursorPool([store.cursor(BLOBS)], refuse), None)
 
     @classmethod
     def of_directory(cls, store: Store, head: HeightRecord | None, path: Path) -> Self:
@@ -146,7 +149,7 @@ class FrozenView:
 
     @classmethod
     def _of(cls, directory: ViewDirectory, head: HeightRecord | None) -> Self:
-        leaves = CursorPool([], lambda: directory.store().cursor(LEAVES))
+        leaves = CursorPool([], lambda: Leaves(directory.store()).cursor())
         view = cls(head, leaves, CursorPool([], lambda: directory.store().cursor(BLOBS)), directory.path)
         view._on_close.append(directory.close)
         return view

@@ -28,6 +28,7 @@ from sync.mirror import Mirror
 from sync.restore import restore
 from sync.root import Root
 from sync.state_fold import fold_leaves
+from sync.values_apart import values_apart
 
 __all__ = [
     "Figure",
@@ -110,7 +111,7 @@ def random_write_logs(count: int, writes: int, seed: int) -> Iterator[WriteLog]:
 def fill(path: Path, scheme: str, leaves: Iterable[Leaf]) -> Root:
     """A new mirror at height 1 that holds `leaves` (in key order), loaded in bulk as a restore does. Its Root."""
     stream = iter(leaves)
-    with FlatDB.stage(path, Identity(scheme, "", b""), b"bench") as staging:
+    with FlatDB.stage(path, Identity(scheme, "", b""), b"bench", apart=values_apart) as staging:
         number = 0
         while part := list(islice(stream, RUN_LEAVES)):
             staging.ingest(b"%d" % number, part)

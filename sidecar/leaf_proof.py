@@ -51,8 +51,8 @@ def prove_leaf(mirror: Mirror, key: bytes, root_hash: bytes) -> tuple[RangeProof
         proof, run = prove_range(scheme, (), None, None, ()), leaf_run(())
     else:
         first = leaf[0]
-        left = _frontier(scheme, mirror.scan(b"", first), None, first)
-        right = _frontier(scheme, mirror.scan(first + b"\0"), first, None)
+        left = _frontier(scheme, mirror.scan(b"", first, hashed=True), None, first)
+        right = _frontier(scheme, mirror.scan(first + b"\0", hashed=True), first, None)
         proof, run = prove_range(scheme, left, first, first, right), leaf_run((leaf,))
     verify_range(scheme, root_hash, proof, run)
     return proof, run
@@ -71,12 +71,12 @@ def _leaf_around(mirror: Mirror, key: bytes) -> tuple[bytes, bytes] | None:
     Which one depends on where the trie branches between them, and only the keys say that.
     """
     before = None
-    for leaf in mirror.scan(b"", key + b"\0"):
+    for leaf in mirror.scan(b"", key + b"\0", hashed=True):
         before = leaf
     after = next(islice(mirror.scan(key + b"\0"), 1), None)
-    if before is None or after is None:
-        return before or after
-    return after if bound_between(mirror.scheme, before[0], after[0]) <= key else before
+    if before is None or (after is not None and bound_between(mirror.scheme, before[0], after[0]) <= key):
+        return after
+    return next(islice(mirror.scan(before[0]), 1))
 
 
 def _frontier(

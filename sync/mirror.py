@@ -23,6 +23,7 @@ from sync.errors import MirrorMismatchError
 from sync.monitor import MONITOR_NONE, Monitor
 from sync.root import Root
 from sync.state_fold import fold_leaves
+from sync.values_apart import stand_in, values_apart
 
 __all__ = ["Mirror"]
 
@@ -56,7 +57,13 @@ class Mirror:
         commitment = get_scheme(scheme)
         Root(scheme, kind, namespace, 0, commitment.empty_root)
         identity = Identity(scheme, kind, namespace)
-        db = FlatDB.create(path, identity, limits=limits, expand=lambda write_log: _expand(commitment, write_log))
+        db = FlatDB.create(
+            path,
+            identity,
+            limits=limits,
+            expand=lambda write_log: _expand(commitment, write_log),
+            apart=values_apart,
+        )
         return cls(db, commitment, kernel=kernel)
 
     @classmethod
@@ -72,7 +79,11 @@ class Mirror:
         # The scheme is known only once the database is open, and what it expands with it.
         pending: list[Scheme] = []
         db = FlatDB.open(
-            path, read_only=read_only, limits=limits, expand=lambda write_log: _expand(pending[0], write_log)
+            path,
+            read_only=read_only,
+            limits=limits,
+            expand=lambda write_log: _expand(pending[0], write_log),
+            apart=values_apart,
         )
         try:
             pending.append(get_scheme(db.identity.scheme))
@@ -125,18 +136,25 @@ class Mirror:
         """One leaf's value."""
         return self.db.get(key)
 
-    def scan(self, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """Leaves with start <= key < end in key order, as of this call."""
-        return self.db.scan(start, end)
+    def scan(
+        self, start: bytes = b"", end: bytes | None = None, *, hashed: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Leaves with start <= key < end in key order, as of this call.
+
+        `hashed`: with a HashedValue in place of each value that is kept apart, which is all that a fold needs.
+        """
+        return self.db.scan(start, end, stand_in=stand_in(self.scheme) if hashed else None)
 
     def root(self, *, monitor: Monitor = MONITOR_NONE) -> Root:
         """The Root of the leaves as they are: folds all of them anew. Height 0 in an empty mirror.
+
+        Of values that are kept apart it reads the hashes; `check` reads the values too.
 
         Raises:
             ProofError: leaves that no state of the scheme can hold.
         """
         head = self.db.head
-        computed = fold_leaves(self.scheme, self.db.scan(), kernel=self._kernel, monitor=monitor)
+        computed = fold_leaves(self.scheme, self.scan(hashed=True), kernel=self._kernel, monitor=monitor)
         return self._root(0 if head is None else head.height, computed)
 
     def freeze(self, maker: Literal["iterators", "directory"] = "iterators", *, iterator_count: int = 4) -> FrozenView:
@@ -190,7 +208,7 @@ class Mirror:
 
     def _verify(self, write_log: WriteLog, monitor: Monitor) -> None:
         assert write_log.root is not None
-        leaves = self.db.preview(write_log)
+        leaves = self.db.preview(write_log, stand_in=stand_in(self.scheme))
         try:
             computed = fold_leaves(self.scheme, leaves, kernel=self._kernel, monitor=monitor, phase="verify")
         except InvalidLeafError as error:

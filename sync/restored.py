@@ -25,6 +25,7 @@ from sync.judge import VerifiedChunk
 from sync.limits import Limits
 from sync.root import HASH_BYTES, Root
 from sync.state_fold import fold_leaves
+from sync.values_apart import values_apart
 
 __all__ = ["Fold", "RestoredState"]
 
@@ -193,7 +194,7 @@ def _stage(path: Path, root: Root, limits: Limits) -> StagingDB:
     identity = Identity(root.scheme, root.kind, root.namespace)
     store_limits = StoreLimits(value_bytes_max=limits.chunk_bytes_max)
     try:
-        return FlatDB.stage(path, identity, restore_key(root), limits=store_limits)
+        return FlatDB.stage(path, identity, restore_key(root), limits=store_limits, apart=values_apart)
     except DatabaseLockedError as error:
         raise RestoreConflictError(path) from error
     except RestoreKeyConflictError as error:

@@ -17,6 +17,7 @@ from proofs import LeafRun, frontier_root, get_kernel, get_scheme
 
 TINY: dict[str, list[str]] = {
     "fold": ["--shape", "oasis", "--repeat", "1"],
+    "root": ["--shape", "uniform-nomt-blake3", "--large-percent", "50"],
     "verify": ["--range-leaves", "100", "--ranges", "3", "--shape", "uniform-mpt", "--repeat", "1"],
     "apply": ["--puts", "100", "--logs", "3"],
     "create": ["--shape", "ethereum"],

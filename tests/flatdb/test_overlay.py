@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flatdb import WriteLog
+from flatdb.leaves import Leaves
 from flatdb.overlay import overlay
 from flatdb.store import LEAVES, Store
 from tests.flatdb.leaf_model import after, keys, values, write_logs
@@ -25,4 +26,4 @@ def test_overlay_is_the_model(leaves: dict[bytes, bytes], pending: list[WriteLog
         store.commit(batch)
         for write_log in pending:
             expected = sorted(after(leaves, write_log).items())
-            assert list(overlay(store.cursor(LEAVES), write_log)) == expected
+            assert list(overlay(Leaves(store).cursor(), write_log)) == expected
