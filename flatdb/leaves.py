@@ -11,12 +11,13 @@ keep no values apart pay nothing for this: one family, one cursor, no lock.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import compress
+from operator import not_
 from pathlib import Path
 from typing import Final
 
-from flatdb.errors import InvalidWriteLogError
-from flatdb.store import LEAVES, VALUE_HASHES, VALUES, Batch, Cursor, Store
+from flatdb.store import LEAVES, VALUE_HASHES, VALUES, Batch, Cursor, Store, check_ascending
 from flatdb.types import ValuesApart
 
 __all__ = ["LeafCursor", "Leaves", "StandIn"]
@@ -110,36 +111,27 @@ class Leaves:
             if next(self._store.items(family, start, end), None) is not None:
                 batch.delete_range(family, start, end)
 
-    def ingest(self, leaves: Iterable[Leaf], scratch: Path) -> None:
+    def ingest(self, keys: Sequence[bytes], values: Sequence[bytes], scratch: Path) -> None:
         """Bulk-load strictly ascending leaves whose keys lie in no family, or there with these very values.
 
         `scratch`: where table files are made. Raises as `Store.ingest`.
         """
         if self._apart is None:
-            self._store.ingest(LEAVES, leaves, scratch)
+            self._store.ingest(LEAVES, keys, values, scratch)
             return
-        near: list[Leaf] = []
-        far: list[Leaf] = []
-        for leaf in _ascending(leaves):
-            (far if len(leaf[1]) >= self._apart.bytes_min else near).append(leaf)
-        self._store.ingest(VALUE_HASHES, ((key, self._apart.hash(value)) for key, value in far), scratch)
-        self._store.ingest(VALUES, far, scratch)
-        self._store.ingest(LEAVES, near, scratch)
+        check_ascending(keys)
+        is_far = [len(value) >= self._apart.bytes_min for value in values]
+        far_keys, far = list(compress(keys, is_far)), list(compress(values, is_far))
+        self._store.ingest(VALUE_HASHES, far_keys, list(map(self._apart.hash, far)), scratch)
+        self._store.ingest(VALUES, far_keys, far, scratch)
+        is_near = list(map(not_, is_far))
+        self._store.ingest(LEAVES, list(compress(keys, is_near)), list(compress(values, is_near)), scratch)
 
     def _delete_apart(self, batch: Batch, key: bytes) -> None:
         """A mark of deletion only where there is something to delete: scans have to step over each of them."""
         if self._spread and self._store.get(VALUE_HASHES, key) is not None:
             for family in _APART:
                 batch.delete(family, key)
-
-
-def _ascending(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
-    previous: bytes | None = None
-    for index, leaf in enumerate(leaves):
-        if previous is not None and leaf[0] <= previous:
-            raise InvalidWriteLogError(f"items[{index}]", f"key {leaf[0].hex()} does not come after {previous.hex()}")
-        previous = leaf[0]
-        yield leaf
 
 
 def _merged(near: Iterator[Leaf], far: Iterator[Leaf]) -> Iterator[Leaf]:

@@ -9,7 +9,7 @@ Lifetime: `FlatDB.stage` -> `ingest`... -> `seal` -> `FlatDB.open`. One writer t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -70,9 +70,17 @@ class StagingDB:
 
         Raises InvalidWriteLogError (nothing was loaded), DatabaseAccessError, DatabaseCorruptError.
         """
-        self._check_id(chunk_id)
-        self._leaves.ingest(self._bounded(items, self.limits.key_bytes_max), self._scratch())
-        self._record(self._open_store(), chunk_id)
+        self.ingest_columns((chunk_id,), *_columns(items))
+
+    def ingest_columns(self, chunk_ids: Sequence[bytes], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """As `ingest`, for chunks that follow each other in key order, with their leaves in two columns of one length.
+
+        All of them become one table file: fewer waits for the disk, and for the lock that they are waited for under.
+        """
+        self._check_ids(chunk_ids)
+        self._check_sizes(keys, values, self.limits.key_bytes_max)
+        self._leaves.ingest(keys, values, self._scratch())
+        self._record(chunk_ids)
 
     def replace(
         self,
@@ -101,10 +109,11 @@ class StagingDB:
 
     def ingest_blobs(self, chunk_id: bytes, blobs: Iterable[tuple[bytes, bytes]]) -> None:
         """As `ingest`, for (hash, blob)."""
-        self._check_id(chunk_id)
-        store = self._open_store()
-        store.ingest(BLOBS, self._bounded(blobs, self.limits.hash_bytes_max), self._scratch())
-        self._record(store, chunk_id)
+        self._check_ids((chunk_id,))
+        hashes, contents = _columns(blobs)
+        self._check_sizes(hashes, contents, self.limits.hash_bytes_max)
+        self._open_store().ingest(BLOBS, hashes, contents, self._scratch())
+        self._record((chunk_id,))
 
     def scan(
         self, start: bytes = b"", end: bytes | None = None, *, stand_in: StandIn | None = None
@@ -147,9 +156,18 @@ class StagingDB:
     ) -> None:
         self.close()
 
-    def _check_id(self, chunk_id: bytes) -> None:
-        if not 0 < len(chunk_id) <= CHUNK_ID_BYTES_MAX:
+    def _check_ids(self, chunk_ids: Sequence[bytes]) -> None:
+        if not all(0 < len(chunk_id) <= CHUNK_ID_BYTES_MAX for chunk_id in chunk_ids):
             raise ValueError(f"a chunk id has 1 to {CHUNK_ID_BYTES_MAX} bytes")
+
+    def _check_sizes(self, keys: Sequence[bytes], values: Sequence[bytes], key_bytes_max: int) -> None:
+        value_bytes_max = self.limits.value_bytes_max
+        if max(map(len, keys), default=0) <= key_bytes_max and max(map(len, values), default=0) <= value_bytes_max:
+            return
+        for index, (key, value) in enumerate(zip(keys, values, strict=True)):
+            if len(key) > key_bytes_max or len(value) > value_bytes_max:
+                reason = f"a key of {len(key)} and a value of {len(value)} bytes exceed the limits"
+                raise InvalidWriteLogError(f"items[{index}]", reason)
 
     def _scratch(self) -> Path:
         """Where one table file is built."""
@@ -158,21 +176,21 @@ class StagingDB:
         scratch.mkdir(exist_ok=True)
         return scratch / "table.sst"
 
-    def _record(self, store: Store, chunk_id: bytes) -> None:
+    def _record(self, chunk_ids: Sequence[bytes]) -> None:
         """INVARIANT: comes after the load, and a crash in between leaves no record."""
+        store = self._open_store()
         batch = store.batch()
-        batch.put(RESTORE, chunk_id, b"")
+        for chunk_id in chunk_ids:
+            batch.put(RESTORE, chunk_id, b"")
         store.commit(batch)
-        self._staged.add(chunk_id)
-
-    def _bounded(self, items: Iterable[tuple[bytes, bytes]], key_bytes_max: int) -> Iterator[tuple[bytes, bytes]]:
-        for index, (key, value) in enumerate(items):
-            if len(key) > key_bytes_max or len(value) > self.limits.value_bytes_max:
-                reason = f"a key of {len(key)} and a value of {len(value)} bytes exceed the limits"
-                raise InvalidWriteLogError(f"items[{index}]", reason)
-            yield key, value
+        self._staged.update(chunk_ids)
 
     def _open_store(self) -> Store:
         if self._store is None:
             raise RuntimeError("the restore is closed or sealed")
         return self._store
+
+
+def _columns(items: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[bytes]]:
+    pairs = list(items)
+    return [key for key, _ in pairs], [value for _, value in pairs]

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice, pairwise
+from operator import lt
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -55,6 +58,7 @@ __all__ = [
     "Batch",
     "Cursor",
     "Store",
+    "check_ascending",
 ]
 
 META: Final = "default"
@@ -297,21 +301,22 @@ class Store:
             self._broken = classify(error, self.path)
             raise self._broken from error
 
-    def ingest(self, family: str, items: Iterable[tuple[bytes, bytes]], scratch: Path) -> int:
-        """Bulk-load strictly ascending items: durable when this returns. Returns how many there were.
+    def ingest(self, family: str, keys: Sequence[bytes], values: Sequence[bytes], scratch: Path) -> None:
+        """Bulk-load strictly ascending keys with their values: durable when this returns.
 
         The table file is built at `scratch`, on the same filesystem, and moved in. Raises InvalidWriteLogError for
-        items out of order (then nothing was loaded), else as `commit`.
+        keys out of order (then nothing was loaded), else as `commit`.
         """
         family_rocks = self._family(family)
         self._writer()
+        check_ascending(keys)
+        if not keys:
+            return
         try:
-            count = _build_table(items, scratch)
-            if count:
-                self._move_in(family_rocks, scratch)
+            _build_table(keys, values, scratch)
+            self._move_in(family_rocks, scratch)
         finally:
             scratch.unlink(missing_ok=True)
-        return count
 
     def flush(self) -> None:
         """Write the memtables to table files, so that a checkpoint directory soon after costs next to nothing."""
@@ -372,28 +377,22 @@ def _open_beside_writer(path: Path) -> Rdict:
     return _open_rocks(path, database_options(), access)
 
 
-def _build_table(items: Iterable[tuple[bytes, bytes]], path: Path) -> int:
-    """Write and sync a table file; none for no items. What `items` itself raises passes through untouched."""
+def check_ascending(keys: Sequence[bytes]) -> None:
+    """Raise InvalidWriteLogError unless each key comes after the one before it."""
+    if all(map(lt, keys, islice(keys, 1, None))):
+        return
+    index, previous, key = next((at, a, b) for at, (a, b) in enumerate(pairwise(keys), 1) if a >= b)
+    raise InvalidWriteLogError(f"items[{index}]", f"key {key.hex()} does not come after {previous.hex()}")
+
+
+def _build_table(keys: Sequence[bytes], values: Sequence[bytes], path: Path) -> None:
+    """Write and sync a table file. Precondition: keys ascending, at least one."""
     path.unlink(missing_ok=True)
     writer = SstFileWriter(table_options())
-    previous: bytes | None = None
-    count = 0
     try:
         writer.open(str(path))
+        # The loop is the interpreter's own: a third faster than one written out, and this is what a restore waits for.
+        deque(map(writer.__setitem__, keys, values), maxlen=0)
+        writer.finish()
     except Exception as error:
         raise classify(error, path) from error
-    for key, value in items:
-        if previous is not None and key <= previous:
-            raise InvalidWriteLogError(f"items[{count}]", f"key {key.hex()} does not come after {previous.hex()}")
-        try:
-            writer[key] = value
-        except Exception as error:
-            raise classify(error, path) from error
-        previous = key
-        count += 1
-    if count:
-        try:
-            writer.finish()
-        except Exception as error:
-            raise classify(error, path) from error
-    return count

@@ -40,6 +40,10 @@ JUDGES: Final = 2
 """Threads that judge chunks. With the reference kernel they share one core; hashing and decompression do not."""
 
 
+STORES_MAX: Final = 2
+"""Batches of chunks with the writer: one under way, and one so that it never waits for us."""
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a restore did. Sizes in bytes, time in seconds; `*_before` were durable when it began."""
@@ -123,7 +127,8 @@ class Restore:
         self._workers = workers
         self._stopped = threading.Event()
         self._fetches: dict[asyncio.Task[_Answer], Request] = {}
-        self._stores: dict[asyncio.Future[None], VerifiedChunk] = {}
+        self._verified: list[VerifiedChunk] = []
+        self._stores: dict[asyncio.Future[None], list[VerifiedChunk]] = {}
         self._folding: asyncio.Future[Fold | None] | None = None
         self._fold: Fold | None = None
         self._chunks_stored = 0
@@ -206,6 +211,7 @@ class Restore:
         await self._wait()
         self._take_answers()
         self._take_stored()
+        self._store_verified()
         self._take_fold()
 
     async def _answer(self, request: Request) -> _Answer:
@@ -243,14 +249,21 @@ class Restore:
                 continue
             chunk = self._session.accept(answer.outcome, now)
             if chunk is not None:
-                self._stores[self._write(self._state.store, chunk)] = chunk
+                self._verified.append(chunk)
 
     def _take_stored(self) -> None:
         for store in [store for store in self._stores if store.done()]:
-            chunk = self._stores.pop(store)
+            chunks = self._stores.pop(store)
             store.result()
-            self._session.stored(chunk, self._loop.time())
-            self._chunks_stored += 1
+            for chunk in chunks:
+                self._session.stored(chunk, self._loop.time())
+            self._chunks_stored += len(chunks)
+
+    def _store_verified(self) -> None:
+        """Give the writer what was proven since it was last given something: the busier it is, the more at a time."""
+        if self._verified and len(self._stores) < STORES_MAX:
+            self._stores[self._write(self._state.store, self._verified)] = self._verified
+            self._verified = []
 
     def _take_fold(self) -> None:
         if self._folding is None or not self._folding.done() or self._fold is not None:

@@ -8,29 +8,30 @@ blocks; each object belongs to one thread.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
 from flatdb import FlatDB, HeightRecord, Identity, StagingDB, StoreLimits
 from flatdb.errors import DatabaseCorruptError, DatabaseLockedError, RestoreKeyConflictError
-from proofs import Kernel, LeafRun, ProofError, get_scheme
+from proofs import Kernel, ProofError, get_scheme
 from sync.coverage import KeyRange
 from sync.errors import NoSpaceError, RestoreConflictError
 from sync.held import HeldRange, overlaps
 from sync.judge import VerifiedChunk
 from sync.limits import Limits
+from sync.monitor import NullMonitor
 from sync.root import HASH_BYTES, Root
-from sync.state_fold import fold_leaves
+from sync.state_fold import FoldStoppedError, fold_leaves
 from sync.values_apart import values_apart
 
 __all__ = ["Fold", "RestoredState"]
 
-ADVANCE_LEAVES: Final = 4096
-"""Leaves of the final fold between two words about progress."""
+PART_LEAVES: Final = 4096
+"""Leaves of the final fold that are looked at for code at a time."""
 SPACE_FACTOR: Final = 1.1
 """Bytes on disk that a canonical byte of leaves needs at most: keys and values compress, tables have indexes."""
 _LEAVES: Final = b"L"
@@ -86,22 +87,30 @@ class RestoredState:
         if needed * SPACE_FACTOR > free:
             raise NoSpaceError(self.path, needed=int(needed * SPACE_FACTOR), free=free)
 
-    def store(self, chunk: VerifiedChunk) -> None:
-        """Make a chunk durable, then the record that it is.
+    def store(self, chunks: Iterable[VerifiedChunk]) -> None:
+        """Make chunks durable, then the record that they are. In any order; those that touch are written as one table.
 
         Raises:
             DatabaseAccessError, DatabaseCorruptError
         """
-        request = chunk.request
-        if chunk.is_code:
-            self._db.ingest_blobs(_CODE + request.entry.digest, chunk.run)
-        else:
-            self._store_leaves(chunk.run, HeldRange(request.entry.start, request.end, request.entry.run_digest))
+        proven: list[VerifiedChunk] = []
+        for chunk in chunks:
+            if chunk.is_code:
+                self._db.ingest_blobs(_CODE + chunk.request.entry.digest, chunk.run)
+            elif self._scheme.capabilities.additive:
+                self._replace(chunk)
+            else:
+                proven.append(chunk)
+        for group in touching(proven):
+            self._db.ingest_columns(
+                [_LEAVES + encode_range(chunk.request.entry.start, chunk.request.end) for chunk in group],
+                list(chain.from_iterable(chunk.run.keys for chunk in group)),
+                list(chain.from_iterable(chunk.run.values for chunk in group)),
+            )
 
-    def _store_leaves(self, run: LeafRun, held: HeldRange) -> None:
-        if not self._scheme.capabilities.additive:
-            self._db.ingest(_LEAVES + encode_range(held.start, held.end), run)
-            return
+    def _replace(self, chunk: VerifiedChunk) -> None:
+        request, run = chunk.request, chunk.run
+        held = HeldRange(request.entry.start, request.end, request.entry.run_digest)
         # What is staged may be disputed: it gives way to whatever the manifest that is worked now says.
         old = (other for other in self.ranges() if overlaps(other, held))
         obsolete = {_encode_staged(other): (other.start, other.end) for other in old}
@@ -122,29 +131,23 @@ class RestoredState:
 
     def _fold(self, advanced: Callable[[int], None], stopped: Callable[[], bool]) -> Fold | None:
         code: set[bytes] = set()
-        count = 0
-        has_code = self._scheme.capabilities.has_code
-
-        def passing() -> Iterator[tuple[bytes, bytes]]:
-            nonlocal count
-            stream = self._db.scan()
-            while part := list(islice(stream, ADVANCE_LEAVES)):
-                if has_code:
-                    # A leaf that names code holds its hash: the short ones need not be decoded.
-                    long = [leaf for leaf in part if len(leaf[1]) >= HASH_BYTES]
-                    code.update(digest for leaf in long if (digest := self._scheme.code_hash(*leaf)) is not None)
-                yield from part
-                count += len(part)
-                advanced(len(part))
-                if stopped():
-                    raise _StoppedError
-
+        leaves = self._naming(code) if self._scheme.capabilities.has_code else self._db.scan()
+        counter = _Counter(advanced)
         try:
-            root_hash = fold_leaves(self._scheme, passing(), kernel=self._kernel)
-        except _StoppedError:
+            root_hash = fold_leaves(self._scheme, leaves, kernel=self._kernel, monitor=counter, stopped=stopped)
+        except FoldStoppedError:
             return None
         missing = code.difference(digest for digest, _ in self._db.blobs())
-        return Fold(root_hash, count, frozenset(code), frozenset(missing))
+        return Fold(root_hash, counter.count, frozenset(code), frozenset(missing))
+
+    def _naming(self, code: set[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """The leaves, with the hashes of the code that they name put into `code` on the way."""
+        stream = self._db.scan()
+        while part := list(islice(stream, PART_LEAVES)):
+            # A leaf that names code holds its hash: the short ones need not be decoded.
+            long = [leaf for leaf in part if len(leaf[1]) >= HASH_BYTES]
+            code.update(digest for leaf in long if (digest := self._scheme.code_hash(*leaf)) is not None)
+            yield from part
 
     def seal(self) -> None:
         """Make it a mirror at the root's height. Precondition: its fold is the root, and no code lacks.
@@ -159,8 +162,28 @@ class RestoredState:
         self._db.close()
 
 
-class _StoppedError(Exception):
-    """Ends a fold that nobody waits for any more."""
+class _Counter(NullMonitor):
+    """Counts the leaves of a fold, and passes on how many more they are."""
+
+    def __init__(self, advanced: Callable[[int], None]) -> None:
+        self.count = 0
+        self._advanced = advanced
+
+    def advanced(self, phase: str, count: int) -> None:
+        self.count += count
+        self._advanced(count)
+
+
+def touching(chunks: Iterable[VerifiedChunk]) -> Iterator[list[VerifiedChunk]]:
+    """Leaf chunks in key order, those together of which one begins where the other ends."""
+    group: list[VerifiedChunk] = []
+    for chunk in sorted(chunks, key=lambda chunk: chunk.request.entry.start):
+        if group and group[-1].request.end != chunk.request.entry.start:
+            yield group
+            group = []
+        group.append(chunk)
+    if group:
+        yield group
 
 
 def restore_key(root: Root) -> bytes:

@@ -115,6 +115,24 @@ def test_a_crash_between_two_steps_of_a_chunk(folder: Path, step: str) -> None:
     load_the_rest(folder)
 
 
+@pytest.mark.parametrize("step", ["_move_in", "commit"])
+def test_chunks_that_are_loaded_together_count_together(folder: Path, step: str) -> None:
+    """Fails if one of them is recorded before the leaves of all are there, or is not recorded."""
+    ids = (b"chunk 100", b"chunk 200")
+    leaves = CHUNKS[ids[0]] + CHUNKS[ids[1]]
+    columns = [key for key, _ in leaves], [value for _, value in leaves]
+    with stage(folder) as staging:
+        with crash_before(Store, step), pytest.raises(SimulatedCrash):
+            staging.ingest_columns(ids, *columns)
+        assert staging.staged() == frozenset()
+    with stage(folder) as staging:
+        staging.ingest_columns(ids, *columns)
+        assert list(staging.scan()) == leaves
+    with stage(folder) as staging:
+        assert staging.staged() == set(ids)
+    load_the_rest(folder)
+
+
 def test_a_crash_before_the_first_batch(folder: Path) -> None:
     with crash_before(Store, "commit"), pytest.raises(SimulatedCrash):
         stage(folder)
@@ -180,7 +198,7 @@ def test_a_bad_chunk_loads_nothing(folder: Path, items: list[tuple[bytes, bytes]
         with pytest.raises(error):
             staging.ingest(b"bad", items)
         assert (list(staging.scan()), staging.staged()) == ([], frozenset())
-        assert not list((folder / "scratch").iterdir())
+        assert not list((folder / "scratch").glob("*"))
         staging.seal(RECORD)
 
 

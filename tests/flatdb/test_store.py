@@ -21,6 +21,7 @@ from flatdb.store import FAMILIES, LEAVES, META, Store
 from tests.faults import cut, flip_bit
 
 ITEMS = [(index.to_bytes(3, "big"), bytes(20)) for index in range(20_000)]
+COLUMNS = [key for key, _ in ITEMS], [value for _, value in ITEMS]
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def loaded(path: Path) -> Path:
     with Store.create(path) as store:
-        store.ingest(LEAVES, ITEMS, path.parent / "table.sst")
+        store.ingest(LEAVES, *COLUMNS, path.parent / "table.sst")
     return path
 
 
@@ -92,10 +93,11 @@ def test_a_new_pass_of_a_cursor_ends_the_one_before(loaded: Path) -> None:
 def test_bulk_load_over_what_is_there(loaded: Path) -> None:
     table = loaded.parent / "table.sst"
     with Store.open(loaded) as store:
-        assert store.ingest(LEAVES, [(ITEMS[5][0], b"new")], table) == 1
-        assert store.ingest(LEAVES, [], table) == 0
-        with pytest.raises(InvalidWriteLogError):
-            store.ingest(LEAVES, [ITEMS[1], ITEMS[0]], table)
+        store.ingest(LEAVES, [ITEMS[5][0]], [b"new"], table)
+        store.ingest(LEAVES, [], [], table)
+        with pytest.raises(InvalidWriteLogError) as caught:
+            store.ingest(LEAVES, [ITEMS[2][0], ITEMS[1][0], ITEMS[0][0]], [b"", b"", b""], table)
+        assert caught.value.entry == "items[1]"
         assert not table.exists()
         assert store.get(LEAVES, ITEMS[5][0]) == b"new"
         assert sum(1 for _ in store.items(LEAVES)) == len(ITEMS)
@@ -190,7 +192,7 @@ def test_each_refusal_of_the_disk_is_translated(full: Store, tmp_path: Path) -> 
         lambda: full.get(META, b""),
         lambda: full.cursor(META),
         full.flush,
-        lambda: full.ingest(LEAVES, ITEMS, tmp_path / "table.sst"),
+        lambda: full.ingest(LEAVES, *COLUMNS, tmp_path / "table.sst"),
     ):
         with pytest.raises(DatabaseAccessError) as caught:
             call()
@@ -221,7 +223,7 @@ def test_closing_reports_what_could_not_be_written_out(path: Path, monkeypatch: 
 def test_a_table_that_cannot_be_built(path: Path, tmp_path: Path) -> None:
     with Store.create(path) as store:
         with pytest.raises(DatabaseError):
-            store.ingest(LEAVES, ITEMS, tmp_path / "absent" / "table.sst")
+            store.ingest(LEAVES, *COLUMNS, tmp_path / "absent" / "table.sst")
         assert list(store.items(LEAVES)) == []
         with pytest.raises(DatabaseError):
             store.checkpoint(tmp_path)
@@ -269,6 +271,6 @@ def test_a_disk_that_fills_up_while_a_table_is_built(
     monkeypatch.setattr(store_module, "SstFileWriter", FullWriter)
     with Store.create(path) as store:
         with pytest.raises(DatabaseAccessError):
-            store.ingest(LEAVES, ITEMS, tmp_path / "table.sst")
+            store.ingest(LEAVES, *COLUMNS, tmp_path / "table.sst")
         assert list(store.items(LEAVES)) == []
     assert not (tmp_path / "table.sst").exists()

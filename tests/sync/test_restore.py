@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -28,14 +28,28 @@ from sync.errors import (
     RestoreMismatchError,
 )
 from sync.events import ChunkStored, Event, ManifestChosen, ManifestDropped, PeerFaulted, RestoreState, StateChanged
+from sync.judge import VerifiedChunk
 from sync.limits import Limits
 from sync.manifest import SUBTREE, CodeEntry, Cut
 from sync.mirror import Mirror
 from sync.peers import Verdict
 from sync.request import ChunkRequest, ListingRequest, ManifestRequest, Request
-from sync.restore import Report, Restore
+from sync.restore import Report, Restore, Workers
+from sync.restored import RestoredState
 from sync.root import Root
-from tests.simnet import INLINE, Change, Leaves, SimFetcher, SimPeer, chunks_only, flip, forge, on_run, run_stepped
+from tests.simnet import (
+    INLINE,
+    Change,
+    LateExecutor,
+    Leaves,
+    SimFetcher,
+    SimPeer,
+    chunks_only,
+    flip,
+    forge,
+    on_run,
+    run_stepped,
+)
 from tests.sync.states import SCHEMES, MemoryView, checkpoint, root_of, state_of
 
 E = TypeVar("E")
@@ -53,6 +67,7 @@ class Net:
     info: CheckpointInfo
     to: Path
     limits: Limits = LIMITS
+    workers: Workers = INLINE
     events: list[Event] = field(default_factory=list)
 
     @property
@@ -76,7 +91,7 @@ class Net:
             self.to,
             limits=self.limits,
             fetcher=self.fetcher,
-            workers=INLINE,
+            workers=self.workers,
             jitter=random.Random(1).random,
         )
         async with running, asyncio.timeout(1000):
@@ -147,6 +162,24 @@ def test_work_is_shared(net: Net) -> None:
     assert all(peer.chunks > 0 for peer in report.peers)
     assert 3 <= net.fetcher.in_flight_most <= 5
     assert net.fetcher.in_flight == 0
+
+
+def test_chunks_that_come_together_are_stored_together(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails if each chunk waits for the disk by itself, or if one is lost on the way to the writer."""
+    sizes: list[int] = []
+    store = RestoredState.store
+
+    def counting(state: RestoredState, chunks: Iterable[VerifiedChunk]) -> None:
+        batch = list(chunks)
+        sizes.append(len(batch))
+        store(state, batch)
+
+    monkeypatch.setattr(RestoredState, "store", counting)
+    net.workers = Workers(judges=INLINE.judges, writer=LateExecutor())
+    report = net.restore({name: SimPeer(net.store) for name in "ab"})
+    assert sum(sizes) == report.chunks_stored
+    assert max(sizes) > 1
+    net.check()
 
 
 def test_a_fast_peer_gets_more(net: Net) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from proofs import get_kernel
 from sync.errors import RestoreConflictError
 from sync.held import HeldRange
 from sync.limits import Limits
-from sync.restored import ADVANCE_LEAVES, RestoredState, decode_range, encode_range, restore_key
+from sync.restored import RestoredState, decode_range, encode_range, restore_key, touching
 from sync.root import Root
 from tests.sync.states import root_of, state_of
 
@@ -60,6 +62,23 @@ def test_two_restores_of_one_directory(tmp_path: Path) -> None:
     begin(tmp_path / "db").close()
 
 
+bounds = st.lists(st.integers(0, 30), min_size=2, max_size=12, unique=True).map(sorted)
+
+
+@given(st.data())
+def test_only_chunks_that_touch_are_written_as_one(data: st.DataObject) -> None:
+    """Fails if a gap is bridged: the table would reach over leaves that another one brings."""
+    edges = data.draw(bounds)
+    ranges = [(bytes([a]), bytes([b]) if b < 30 else None) for a, b in pairwise(edges)]
+    kept = [one for one in ranges if data.draw(st.booleans())]
+    chunks = [SimpleNamespace(request=SimpleNamespace(entry=SimpleNamespace(start=a), end=b)) for a, b in kept]
+    shuffled = data.draw(st.permutations(chunks))
+    groups = [[(one.request.entry.start, one.request.end) for one in group] for group in touching(shuffled)]
+    assert [one for group in groups for one in group] == kept
+    assert all(a[1] == b[0] for group in groups for a, b in pairwise(group))
+    assert all(a[-1][1] != b[0][0] for a, b in pairwise(groups))
+
+
 def leaves(tmp_path: Path) -> RestoredState:
     state = begin(tmp_path / "db")
     state._db.ingest(b"L" + encode_range(b"", None), sorted(state_of("mkvs").state.items()))
@@ -84,12 +103,11 @@ def test_the_fold_is_that_of_the_database(tmp_path: Path) -> None:
 
 def test_a_fold_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = leaves(tmp_path)
-    monkeypatch.setattr("sync.restored.ADVANCE_LEAVES", 100)
+    monkeypatch.setattr("sync.state_fold.RUN_LEAVES", 100)
     heard: list[int] = []
     assert state.fold(heard.append, lambda: len(heard) == 3) is None
     assert heard == [100, 100, 100]
     state.close()
-    assert ADVANCE_LEAVES > 100
 
 
 def test_leaves_that_no_state_holds_are_damage(tmp_path: Path) -> None:
