@@ -38,7 +38,7 @@ from sync.chunk_name import CODE_CHUNK
 from sync.compression import LEVEL_DEFAULT, LEVEL_MAX
 from sync.cut import LeafView, code_runs, cut_runs
 from sync.errors import CheckpointMismatchError, CodeUnavailableError, InvalidStateError, OversizeError
-from sync.fold_pool import FoldedRun, folded_runs
+from sync.fold_pool import FoldedRun, default_workers, folded_runs
 from sync.limits import Limits
 from sync.manifest import CodeEntry, Cut, LeafEntry, Manifest
 from sync.monitor import MONITOR_NONE, Monitor
@@ -57,7 +57,7 @@ def create_checkpoint(
     store: CheckpointStore,
     *,
     cut: Cut | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     level: int = LEVEL_DEFAULT,
     monitor: Monitor = MONITOR_NONE,
     kernel: Kernel | None = None,
@@ -65,8 +65,8 @@ def create_checkpoint(
     """Cut the view into provable chunks and publish them as a checkpoint of `root`, the trusted one.
 
     Canonical bytes depend on state, root and cut alone. `workers` >= 1 fold at once (processes with the reference
-    kernel: call it from a module that can be imported). `level`: of zstd, 0 for none. Blocks; nothing is visible
-    before it returns, and whatever it raises, nothing is left behind.
+    kernel: call it from a module that can be imported); None: as many as pay (`default_workers`). `level`: of zstd, 0
+    for none. Blocks; nothing is visible before it returns, and whatever it raises, nothing is left behind.
 
     Raises:
         CheckpointMismatchError: the leaves fold to another root hash.
@@ -80,9 +80,11 @@ def create_checkpoint(
     """
     cut = cut or Cut()
     scheme = get_scheme(root.scheme)
+    kernel = kernel or get_kernel()
+    workers = default_workers(kernel) if workers is None else workers
     _check_arguments(view, root, cut, workers=workers, level=level, limits=store.limits)
     with store.stage() as staging, os_errors(staging.directory):
-        creation = _Creation(view, root, scheme, cut, staging, store.limits, level, monitor, kernel or get_kernel())
+        creation = _Creation(view, root, scheme, cut, staging, store.limits, level, monitor, kernel)
         info = creation.run(workers)
     monitor.event("checkpoint_published", digest=info.digest.hex(), height=root.height, leaves=info.leaf_count)
     return info

@@ -9,6 +9,7 @@ database's own threads do not survive a fork.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -26,8 +27,10 @@ from sync.errors import InvalidStateError, WorkerLostError
 from sync.root import HASH_BYTES
 from sync.spine import encode_section, piece_items, split_run
 
-__all__ = ["FoldedRun", "folded_runs"]
+__all__ = ["FoldedRun", "default_workers", "folded_runs"]
 
+THREADS_THAT_PAY: Final = 2
+"""Reading leaves is one thread's work, and two threads hash them faster than it reads (docs/performance.md)."""
 _TASKS_PER_WORKER: Final = 2
 """One in work and one waiting: memory stays at so many chunks a worker."""
 
@@ -99,6 +102,11 @@ def _fold_run(task: RunTask) -> FoldedRun:
         spine_section=encode_section(spine),
         code_hashes=hashes,
     )
+
+
+def default_workers(kernel: Kernel) -> int:
+    """How many workers to use where nobody says: cheap threads, and no process that was not asked for."""
+    return 1 if kernel.name == "reference" else min(THREADS_THAT_PAY, os.cpu_count() or 1)
 
 
 def folded_runs(

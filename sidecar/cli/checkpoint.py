@@ -65,7 +65,10 @@ def create(
     format_: Annotated[CheckpointFormat, typer.Option("--format", help="Format.")] = CheckpointFormat.LEAFMIRROR_1,
     cut_kind: Annotated[CutKind, typer.Option("--cut", help="Where chunks begin.")] = CutKind.RANGE,
     chunk_leaves: Annotated[int, typer.Option(min=1, metavar="N", help="Leaves in a chunk.")] = Cut().chunk_leaves,
-    workers: Annotated[int, typer.Option(min=1, metavar="W", help="Folds at once.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="W", help="Folds at once.", show_default="2 with the native kernel, else 1"),
+    ] = None,
     root_hash: Annotated[
         bytes | None,
         typer.Option("--root", metavar="HEX", parser=hash_bytes, help="The finalised root; default: the claimed one."),

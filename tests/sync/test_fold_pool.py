@@ -12,7 +12,7 @@ import pytest
 from proofs import Frontier, get_kernel, get_scheme, leaf_run
 from sync.cut import CutRun, cut_runs
 from sync.errors import InvalidStateError, WorkerLostError
-from sync.fold_pool import folded_runs
+from sync.fold_pool import default_workers, folded_runs
 from sync.manifest import Cut
 from tests.sync.states import MemoryView, state_of
 from tests.sync.test_checkpoint import ThreadedKernel
@@ -26,6 +26,14 @@ def test_results_come_in_key_order_and_alike() -> None:
     ]
     assert made[0] == made[1] == made[2]
     assert [folded.first for folded in made[0]] == sorted(view.state)[::64]
+
+
+def test_threads_are_the_default_and_processes_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails if processes are started that nobody asked for, or more threads than there are cores."""
+    assert default_workers(get_kernel("reference")) == 1
+    for cpus, workers in ((None, 1), (1, 1), (2, 2), (64, 2)):
+        monkeypatch.setattr("os.cpu_count", lambda cpus=cpus: cpus)
+        assert default_workers(ThreadedKernel()) == workers
 
 
 def test_only_so_many_runs_are_read_ahead() -> None:
