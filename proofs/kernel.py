@@ -1,9 +1,9 @@
 """The only switch between the Python reference and the native kernel.
 
 A kernel does what costs time for every leaf: read an encoded run, fold a run of leaves, each checked to be legal, to
-its frontier or to its pieces, and write its entries for an Oasis chunk. Formats, limits, trust and joins of frontiers
-live above it, once. `LeafRun.decode`, `fold`, `cut.pieces` and `oasis.entries` are the definition and the fallback;
-the native twin, where it was built, answers the same.
+its frontier or to its pieces, write its entries for an Oasis chunk, and open such a chunk. Formats, limits, trust and
+joins of frontiers live above it, once. `LeafRun.decode`, `fold`, `cut.pieces`, `oasis.entries` and `oasis.chunk` are
+the definition and the fallback; the native twin, where it was built, answers the same.
 LEAFMIRROR_KERNEL=native|reference forces one and fails loudly if it is absent.
 """
 
@@ -16,6 +16,7 @@ from proofs.cut import pieces
 from proofs.errors import MalformedProofError
 from proofs.fold import Frontier, fold, run_items
 from proofs.leafrun import LeafRun
+from proofs.oasis.chunk import OpenedChunk, open_chunk
 from proofs.oasis.entries import Entries, write_entries
 from proofs.scheme import HashedValue, Scheme
 
@@ -93,6 +94,14 @@ class Kernel(Protocol):
         """
         ...
 
+    def open_oasis_chunk(self, plain: bytes, *, entries_max: int, depth_max: int) -> OpenedChunk:
+        """`oasis.chunk.open_chunk`.
+
+        Raises:
+            ProofError: as `open_chunk`.
+        """
+        ...
+
 
 class ReferenceKernel:
     """The readable one: the definition."""
@@ -132,6 +141,9 @@ class ReferenceKernel:
         inside: bool,
     ) -> Entries:
         return write_entries(run, shared, opened, ends, path, inside=inside)
+
+    def open_oasis_chunk(self, plain: bytes, *, entries_max: int, depth_max: int) -> OpenedChunk:
+        return open_chunk(plain, entries_max=entries_max, depth_max=depth_max)
 
 
 class NativeKernel:
@@ -193,6 +205,14 @@ class NativeKernel:
             return _native.oasis_entries(run.encode(), *columns, path, inside)
         except ValueError as refusal:
             raise MalformedProofError(f"not the shape of these leaves: {refusal}") from refusal
+
+    def open_oasis_chunk(self, plain: bytes, *, entries_max: int, depth_max: int) -> OpenedChunk:
+        try:
+            root, (keys, values), named = _native.open_oasis_chunk(plain, entries_max, depth_max)
+        except ValueError as refusal:
+            self._reference.open_oasis_chunk(plain, entries_max=entries_max, depth_max=depth_max)
+            raise _contradiction(refusal) from refusal
+        return OpenedChunk(root, LeafRun(keys, values), named)
 
 
 def _hashed(run: LeafRun) -> bytes | None:

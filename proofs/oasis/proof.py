@@ -12,7 +12,7 @@ node forms that no trie has: all of these are refused here. Nothing the referenc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from proofs.errors import MalformedProofError, RootMismatchError
@@ -94,19 +94,23 @@ def verify(root: bytes, proof: Proof, *, depth_max: int = DEPTH_MAX) -> Verified
 def verify_entries(
     root: bytes, entries: Iterable[bytes | None], version: int, *, depth_max: int = DEPTH_MAX
 ) -> VerifiedProof:
-    """The same for bare entries, as a checkpoint chunk has them (version 0).
+    """The same for bare entries.
 
     Raises:
         ProofError: as `verify`.
     """
     items = tuple(open_entries(entries, version, depth_max=depth_max))
-    if items and items[0][2] == NODE and items[0][3] == 0:  # the whole trie, only named
-        computed = items[0][1]
-    else:
-        computed = frontier_root(_SCHEME, fold(_SCHEME, items))
+    computed = fold_items(items)
     if computed != root:
         raise RootMismatchError(root, computed)
     return VerifiedProof(root, items)
+
+
+def fold_items(items: Sequence[Item]) -> bytes:
+    """The root hash that all items of a walk make up."""
+    if items and items[0][2] == NODE and items[0][3] == 0:  # the whole trie, only named
+        return items[0][1]
+    return frontier_root(_SCHEME, fold(_SCHEME, items))
 
 
 @dataclass(slots=True)

@@ -14,10 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from proofs.errors import MalformedProofError, ProofError, RootMismatchError
+from proofs import Kernel, LeafRun, get_kernel
+from proofs.errors import ProofError, RootMismatchError
 from proofs.hashing import sha512_256
+from proofs.oasis.chunk import OpenedChunk
 from proofs.oasis.messages import EMPTY_HASH, ChunkMetadata, Metadata, OasisRoot
-from proofs.oasis.proof import DEPTH_MAX, VerifiedProof, verify_entries
+from proofs.oasis.proof import DEPTH_MAX, interval
 from sync.coverage import Coverage, KeyRange
 from sync.errors import DigestMismatchError, FormatError, OversizeError
 from sync.oasis.snappy import SnappyError, decompress
@@ -64,18 +66,21 @@ class VerifiedChunk:
     """What one chunk proves. Only `OasisRestore.accept` makes these."""
 
     index: int
-    proof: VerifiedProof
-
-    @property
-    def leaves(self) -> Iterator[tuple[bytes, bytes]]:
-        """(key, value) in key order. Chunks repeat the embedded leaves of branches that they share."""
-        return self.proof.leaves
+    leaves: LeafRun
+    """Chunks repeat the embedded leaves of branches that they share."""
 
 
 class OasisRestore:
     """One checkpoint being restored: chunks in any order, each judged once. Does no I/O; not thread-safe."""
 
-    def __init__(self, root: OasisRoot, untrusted_metadata: Metadata, limits: OasisLimits | None = None) -> None:
+    def __init__(
+        self,
+        root: OasisRoot,
+        untrusted_metadata: Metadata,
+        limits: OasisLimits | None = None,
+        *,
+        kernel: Kernel | None = None,
+    ) -> None:
         """`root` is the caller's own.
 
         Raises:
@@ -83,6 +88,7 @@ class OasisRestore:
             MalformedProofError, OversizeError: metadata that no node accepts, or past the limits.
         """
         self.limits = limits or OasisLimits()
+        self._kernel = kernel or get_kernel()
         untrusted_metadata.check()
         if untrusted_metadata.root != root:
             raise RootMismatchError(root.encoded_hash, untrusted_metadata.root.encoded_hash)
@@ -114,16 +120,17 @@ class OasisRestore:
             raise DigestMismatchError(f"chunk {index}", expected=expected, computed=computed)
         try:
             plain = b"".join(decompress(untrusted, bytes_max=limits.chunk_bytes_max))
-            entries = read_entries(plain, limits.entries_max)
-            proof = verify_entries(self.root.hash, entries, 0, depth_max=limits.depth_max)
+            opened = self._kernel.open_oasis_chunk(plain, entries_max=limits.entries_max, depth_max=limits.depth_max)
+            if opened.root != self.root.hash:
+                raise RootMismatchError(self.root.hash, opened.root)
         except (SnappyError, ProofError) as error:
             raise BadCheckpointError(index, str(error)) from error
-        if self.root.hash != EMPTY_HASH and next(proof.leaves, None) is None:
+        if self.root.hash != EMPTY_HASH and not len(opened.leaves):
             raise BadCheckpointError(index, "it shows no leaf")
-        for start, end in _shown(proof):
+        for start, end in _shown(opened):
             self.coverage.add(start, end)
         self.missing.discard(index)
-        return VerifiedChunk(index, proof)
+        return VerifiedChunk(index, opened.leaves)
 
     def finish(self) -> None:
         """All chunks were accepted: check that they show the whole state.
@@ -149,43 +156,11 @@ def read_checkpoint(store: OasisStore, root: OasisRoot, limits: OasisLimits | No
     restore.finish()
 
 
-def read_entries(plain: bytes, entries_max: int) -> Iterator[bytes | None]:
-    """The CBOR byte strings and nulls of a chunk, headers in shortest form.
-
-    Raises:
-        MalformedProofError: anything else, a truncated item, or too many.
-    """
-    offset = count = 0
-    while offset < len(plain):
-        count += 1
-        if count > entries_max:
-            raise MalformedProofError(f"more than {entries_max} entries", offset)
-        head = plain[offset]
-        offset += 1
-        if head == 0xF6:
-            yield None
-            continue
-        if 0x40 <= head < 0x58:
-            size = head - 0x40
-        elif 0x58 <= head <= 0x5A:
-            width = 1 << head - 0x58
-            size = int.from_bytes(plain[offset : offset + width])
-            offset += width
-            if size < (24, 1 << 8, 1 << 16)[head - 0x58]:
-                raise MalformedProofError("a size that is not in its shortest form", offset)
-        else:
-            raise MalformedProofError("neither a byte string nor null", offset)
-        if offset + size > len(plain):
-            raise MalformedProofError("truncated", offset)
-        yield plain[offset : offset + size]
-        offset += size
-
-
-def _shown(proof: VerifiedProof) -> list[KeyRange]:
-    """Intervals between the opaque ones: every leaf there is shown, and there are no others."""
+def _shown(opened: OpenedChunk) -> list[KeyRange]:
+    """Intervals between the subtrees only named: every leaf there is shown, and there are no others."""
     shown: list[KeyRange] = []
     start: bytes | None = b""
-    for low, high in proof.opaque():
+    for low, high in map(interval, opened.named):
         if start is not None and start < low:
             shown.append((start, low))
         start = high

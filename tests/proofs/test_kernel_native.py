@@ -66,7 +66,7 @@ def test_a_wrong_refusal_is_our_bug(monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_: object) -> None:
             raise ValueError("no")
 
-        frontier = split = decode = refuse
+        frontier = split = decode = open_oasis_chunk = refuse
 
     monkeypatch.setattr(kernel, "_native", Refusing)
     mkvs = get_scheme("mkvs")
@@ -74,6 +74,7 @@ def test_a_wrong_refusal_is_our_bug(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda: NativeKernel().frontier(mkvs, RUN),
         lambda: NativeKernel().pieces(mkvs, RUN, 512),
         lambda: NativeKernel().decode(RUN.encode(), leaves_max=3),
+        lambda: NativeKernel().open_oasis_chunk(b"\xf6", entries_max=1, depth_max=0),
     ):
         with pytest.raises(AssertionError):
             ask()

@@ -16,6 +16,12 @@ from hypothesis import strategies as st
 from proofs import HashedValue, InvalidLeafError, LeafRun, ProofError, fold, get_kernel, get_scheme, leaf_run
 from proofs.fold import NODE, Frontier
 from proofs.kernel import NativeKernel, ReferenceKernel
+from proofs.oasis.chunk import OpenedChunk
+from proofs.oasis.messages import EMPTY_HASH
+from proofs.oasis.node import encode_branch, encode_leaf
+from tests.oasis_cases import random_state, tree_of
+from tests.proofs.oasis.test_chunk import plain_of
+from tests.proofs.oasis.test_proof import random_proof
 from tests.proofs.states import KINDS, kernel_names, random_world
 from tests.properties.scheme_states import STATES
 
@@ -181,3 +187,94 @@ def test_frontiers_of_parts_join_across_kernels(name: str, rng: random.Random) -
         (whole,) = fold(scheme, joined)
         assert whole[2] == NODE
         assert fold(scheme, joined) == REFERENCE.frontier(scheme, leaf_run(leaves))
+
+
+def open_both(plain: bytes, *, entries_max: int = 1 << 16, depth_max: int = 128) -> object:
+    """What both kernels find in an Oasis chunk, once."""
+    expected = outcome(lambda: REFERENCE.open_oasis_chunk(plain, entries_max=entries_max, depth_max=depth_max))
+    assert outcome(lambda: NATIVE.open_oasis_chunk(plain, entries_max=entries_max, depth_max=depth_max)) == expected
+    return expected
+
+
+@pytest.mark.parametrize("kind", ["uniform", "nested", "modules", "edges"])
+def test_honest_oasis_chunks_open_alike(kind: str, rng: random.Random) -> None:
+    """Fails if the hashes of the native walk are not those of the fold, or a limit counts otherwise."""
+    for _ in range(40):
+        tree = tree_of(random_state(rng, kind, rng.randrange(60)))
+        plain = plain_of(list(random_proof(rng, tree, 0).entries))
+        opened = open_both(plain, depth_max=1000)
+        assert isinstance(opened, OpenedChunk)
+        assert opened.root == tree.root_hash
+        open_both(plain, entries_max=rng.randrange(130), depth_max=rng.randrange(70))
+
+
+@pytest.mark.parametrize("kind", ["uniform", "nested", "modules", "edges"])
+def test_damaged_oasis_chunks_are_judged_alike(kind: str, rng: random.Random) -> None:
+    """Fails if one refuses what the other reads, or other words than the reference's reach the caller."""
+    for _ in range(400):
+        tree = tree_of(random_state(rng, kind, rng.randrange(1, 12)))
+        entries = damaged_entries(list(random_proof(rng, tree, 0).entries), rng)
+        plain = bytearray(plain_of(entries))
+        match rng.randrange(4):
+            case 0 if plain:
+                plain[rng.randrange(len(plain))] ^= 1 << rng.randrange(8)
+            case 1:
+                del plain[rng.randrange(len(plain) + 1) :]
+            case 2:
+                plain += rng.randbytes(rng.randrange(3))
+            case _:
+                pass
+        open_both(bytes(plain), depth_max=1000)
+
+
+def damaged_entries(entries: list[bytes | None], rng: random.Random) -> list[bytes | None]:
+    """Entries moved, lost, doubled, swapped between null and hash, or with a changed head (tag, sizes, label)."""
+    for _ in range(rng.randrange(3)):
+        at = rng.randrange(len(entries) + 1)
+        one = entries[at] if at < len(entries) else None
+        match rng.randrange(6):
+            case 0:
+                rng.shuffle(entries)
+            case 1:
+                entries[at : at + 1] = []
+            case 2:
+                entries.insert(at, rng.choice(entries) if entries else None)
+            case 3:
+                entries[at : at + 1] = [b"\2" + EMPTY_HASH if one is None else None]
+            case 4:
+                entries[at : at + 1] = [(one or b"\2") + rng.randbytes(rng.choice((1, 32)))]
+            case _:
+                changed = bytearray(one or b"\1\1")
+                changed[rng.randrange(min(8, len(changed)))] ^= 1 << rng.randrange(8)
+                entries[at : at + 1] = [bytes(changed)]
+    return entries
+
+
+ODD_SIZES = st.sampled_from((0, 1, 7, 8, 9, 15, 16, 65528, 65535))
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.none(),
+            st.builds(lambda fill: b"\2" + bytes((fill,)) * 32, st.integers(0, 255)),
+            st.builds(
+                lambda bits, fill, leaf: encode_branch(bits, bytes((fill,)) * (bits + 7 >> 3), leaf),
+                ODD_SIZES,
+                st.sampled_from((0x00, 0x80, 0xFF)),
+                st.sampled_from(
+                    (b"\2", encode_leaf(b"", b""), encode_leaf(b"\xff", b"v"), encode_leaf(b"\0" * 8191, b""))
+                ),
+            ).map(lambda node: b"\1" + node),
+            st.builds(
+                lambda size, fill: b"\1" + encode_leaf(bytes((fill,)) * size, b"v"),
+                st.sampled_from((0, 1, 2, 8191, 8192)),
+                st.sampled_from((0x00, 0x80, 0xFF)),
+            ),
+        ),
+        max_size=9,
+    )
+)
+def test_oasis_chunks_out_of_nothing_are_judged_alike(entries: list[bytes | None]) -> None:
+    """Fails at the ends of what there is: paths of 65,528 bits and one more, labels of none, keys one too long."""
+    open_both(plain_of(entries))

@@ -1,10 +1,12 @@
 //! The native twin of `proofs.fold` over whole leaf runs.
 //!
-//! It defines nothing: `proofs/fold.py`, `proofs/cut.py`, `proofs/schemes/` and `proofs/oasis/entries.py` are the
-//! definition, and whoever changes them changes this too. Whatever is wrong with the input is one `Refused`; the reference finds the words.
+//! It defines nothing: `proofs/fold.py`, `proofs/cut.py`, `proofs/schemes/`, `proofs/oasis/entries.py` and
+//! `proofs/oasis/chunk.py` are the definition, and whoever changes them changes this too. Whatever is wrong with the
+//! input is one `Refused`; the reference finds the words.
 
 pub mod fold;
 pub mod oasis;
+pub mod oasis_chunk;
 pub mod path;
 #[cfg(feature = "python")]
 mod python;

@@ -5,7 +5,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
+use crate::fold::Kind;
 use crate::oasis::{Open, Shape, write_entries};
+use crate::oasis_chunk::{Named, open_chunk};
 use crate::run::LeafRun;
 use crate::{Refused, schemes};
 
@@ -17,6 +19,8 @@ type PyPiece = (usize, usize, u8, Py<PyBytes>);
 type Columns = (Py<PyList>, Py<PyList>);
 /// Joined entries, (offset, size) of the large ones, the path behind them.
 type PyEntries = (Py<PyBytes>, Vec<(usize, usize)>, Vec<Open>);
+/// Root, keys and values of the leaves shown, subtrees only named.
+type PyChunk = (Py<PyBytes>, Columns, Vec<PyItem>);
 
 fn refused(reason: Refused) -> PyErr {
     PyValueError::new_err(reason.0)
@@ -100,6 +104,22 @@ fn oasis_entries(
     Ok((PyBytes::new(py, &written.plain).unbind(), written.large, written.path))
 }
 
+/// What an Oasis chunk shows and folds to, as `proofs.oasis.chunk.open_chunk` gives it.
+///
+/// Raises ValueError for whatever that refuses.
+#[pyfunction]
+fn open_oasis_chunk(py: Python<'_>, plain: &[u8], entries_max: usize, depth_max: usize) -> PyResult<PyChunk> {
+    let opened = py.detach(|| open_chunk(plain, entries_max, depth_max)).map_err(refused)?;
+    let keys = PyList::new(py, opened.leaves.iter().map(|leaf| PyBytes::new(py, leaf.0)))?;
+    let values = PyList::new(py, opened.leaves.iter().map(|leaf| PyBytes::new(py, leaf.1)))?;
+    let item = |named: &Named| {
+        let hash = PyBytes::new(py, &named.hash).unbind();
+        (PyBytes::new(py, &named.path).unbind(), hash, Kind::Node as u8, named.bits)
+    };
+    let named = opened.named.iter().map(item).collect();
+    Ok((PyBytes::new(py, &opened.root).unbind(), (keys.unbind(), values.unbind()), named))
+}
+
 fn numbers(column: &[u8]) -> Vec<u16> {
     column.chunks_exact(2).map(|number| u16::from_ne_bytes([number[0], number[1]])).collect()
 }
@@ -116,6 +136,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(split, module)?)?;
     module.add_function(wrap_pyfunction!(decode, module)?)?;
     module.add_function(wrap_pyfunction!(oasis_entries, module)?)?;
+    module.add_function(wrap_pyfunction!(open_oasis_chunk, module)?)?;
     module.add_function(wrap_pyfunction!(schemes_known, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     Ok(())

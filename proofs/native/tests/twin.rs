@@ -7,8 +7,9 @@ mod model;
 use std::collections::BTreeMap;
 
 use _native::Refused;
+use _native::oasis_chunk::open_chunk;
 use _native::schemes::{Folded, NAMES, fold_run};
-use model::{Model, Piece, slim_account, string, value_hash};
+use model::{Chunk, Model, Piece, slim_account, string, value_hash};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -195,6 +196,51 @@ proptest! {
         prop_assert!(fold_run(scheme, &run, Some(&short), None, None, usize::MAX).is_err());
     }
 
+    /// A chunk of any range of a state is opened into what the model put into it.
+    #[test]
+    fn chunks_are_those_of_the_model(state in states("mkvs"), a: Index, b: Index) {
+        let leaves = Model::new("mkvs").leaves(state);
+        let (a, b) = (a.index(leaves.len()), b.index(leaves.len()));
+        let chunk = Chunk::new(&leaves, a.min(b), a.max(b) + 1);
+        let opened = open_chunk(&chunk.plain, 1000, 128).unwrap();
+        prop_assert_eq!(opened.root.to_vec(), chunk.root);
+        let shown: Vec<_> = opened.leaves.iter().map(|leaf| (leaf.0.to_vec(), leaf.1.to_vec())).collect();
+        prop_assert_eq!(shown, chunk.shown);
+        let named: Vec<_> = opened.named.iter().map(|it| (it.path.clone(), it.bits, it.hash.to_vec())).collect();
+        prop_assert_eq!(named, chunk.named);
+    }
+
+    /// Damage to a chunk never panics, and never goes unseen: it is refused, or folds to another root.
+    #[test]
+    fn damaged_chunks_are_not_believed(
+        state in states("mkvs"),
+        flips in vec((any::<Index>(), 0..8u8), 0..4),
+        cut in proptest::option::of(any::<Index>()),
+        depth_max in 0..40usize,
+        entries_max in 0..80usize,
+    ) {
+        let leaves = Model::new("mkvs").leaves(state);
+        let chunk = Chunk::new(&leaves, 0, leaves.len() / 2 + 1);
+        let mut plain = chunk.plain.clone();
+        for (at, bit) in flips {
+            let at = at.index(plain.len());
+            plain[at] ^= 1 << bit;
+        }
+        if let Some(cut) = cut {
+            plain.truncate(cut.index(plain.len()));
+        }
+        let _ = open_chunk(&plain, entries_max, depth_max);
+        if plain != chunk.plain && let Ok(opened) = open_chunk(&plain, 1000, 128) {
+            prop_assert_ne!(opened.root.to_vec(), chunk.root);
+        }
+    }
+
+    /// Whatever bytes come in, a chunk is opened or refused.
+    #[test]
+    fn chunks_from_anywhere_never_panic(plain in vec(select(vec![0x42, 0x46, 0x4A, 0xF6, 0, 1, 2, 8, 0x80, 0xFF]), 0..60)) {
+        let _ = open_chunk(&plain, 1000, 128);
+    }
+
     /// One bit flipped in one value changes the root or is refused.
     #[test]
     fn every_value_reaches_the_root((scheme, mut state) in any_scheme(), at: Index, bit in 0..8u8) {
@@ -217,6 +263,22 @@ fn the_deepest_mkvs_trie_folds() {
     assert_eq!(kernel_pieces("mkvs", &run, None, None, usize::MAX).unwrap().len(), 1);
     let long: State = [(vec![0; 8192], vec![])].into();
     assert!(kernel_pieces("mkvs", &encode(long.iter()), None, None, usize::MAX).is_err());
+}
+
+/// 8,192 nested keys in one chunk: neither recursion nor a copy of the path at every level.
+#[test]
+fn the_deepest_chunk_opens() {
+    let leaf = |size: u16| [&[0][..], &size.to_le_bytes(), &vec![0xA5; size as usize], &[0; 4]].concat();
+    let mut chunk = Chunk::default();
+    for size in 0..8191 {
+        let label: &[u8] = if size == 0 { &[] } else { &[0xA5] };
+        chunk.entry(&[&[1, 1, 8 * label.len() as u8, 0], label, &leaf(size)].concat());
+        chunk.plain.push(0xF6);
+    }
+    chunk.entry(&[&[1], &leaf(8191)[..]].concat());
+    // The bits of 0xA5 begin with a one: every left child is missing, and stands in front.
+    assert_eq!(open_chunk(&chunk.plain, 100_000, 8191).unwrap().leaves.len(), 8192);
+    assert!(open_chunk(&chunk.plain, 100_000, 8190).is_err());
 }
 
 /// Labels of thousands of bits, against the model.

@@ -9,12 +9,12 @@ import pytest
 
 from proofs import get_kernel
 from proofs.hashing import sha512_256
+from proofs.oasis.chunk import read_entries
 from proofs.oasis.proof import verify_entries
 from sync.oasis import runs
 from sync.oasis.cuts import cut
 from sync.oasis.draft import Drafter
 from sync.oasis.emit import emit
-from sync.oasis.restore import read_entries
 from sync.oasis.shape import measure
 from sync.oasis.siblings import find_siblings
 from sync.oasis.snappy import decompress

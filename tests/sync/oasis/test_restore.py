@@ -22,7 +22,6 @@ from sync.oasis.restore import (
     OasisLimits,
     OasisRestore,
     read_checkpoint,
-    read_entries,
 )
 from sync.oasis.snappy import SnappyWriter
 from sync.oasis.store import OasisStore
@@ -207,32 +206,6 @@ def test_metadata_is_judged_first() -> None:
         OasisRestore(ROOT, replace(metadata, chunks=()))
     with pytest.raises(OversizeError):
         OasisRestore(ROOT, metadata, OasisLimits(chunks_max=1))
-
-
-@pytest.mark.parametrize("size", [0, 23, 24, 255, 256, 65535, 65536, 70000])
-def test_entries_come_back(size: int) -> None:
-    entries = [b"x" * size, None, b""]
-    plain = b"".join(b"\xf6" if one is None else entry(one) for one in entries)
-    assert list(read_entries(plain, 3)) == entries
-
-
-SLOPPY = {
-    "a size below 24 in a byte": b"\x58\x17" + bytes(23),
-    "a size below 256 in two": b"\x59\0\xff" + bytes(255),
-    "a size below 65536 in four": b"\x5a\0\0\xff\xff" + bytes(65535),
-    "a size in eight": b"\x5b" + bytes(8),
-    "no size at all": b"\x5f\x41\0\xff",
-    "undefined": b"\xf7",
-    "an array": b"\x81\x00",
-    "truncated": b"\x42\0",
-    "truncated in its size": b"\x58",
-}
-
-
-@pytest.mark.parametrize("plain", SLOPPY.values(), ids=SLOPPY)
-def test_sloppy_entries_are_refused(plain: bytes) -> None:
-    with pytest.raises(MalformedProofError):
-        list(read_entries(plain, 10))
 
 
 def test_gaps_at_either_end_are_named() -> None:

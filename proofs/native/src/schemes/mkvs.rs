@@ -6,9 +6,9 @@ use crate::Refused;
 use crate::fold::{Payload, Reference, Scheme};
 use crate::path::BitPath;
 
-const KEY_BYTES_MAX: usize = 8191;
+pub const KEY_BYTES_MAX: usize = 8191;
 /// SHA-512/256 of nothing: the hash of a missing child.
-const EMPTY: [u8; 32] = [
+pub const EMPTY: [u8; 32] = [
     0xc6, 0x72, 0xb8, 0xd1, 0xef, 0x56, 0xed, 0x28, 0xab, 0x87, 0xc3, 0x62, 0x2c, 0x51, 0x14, 0x06, 0x9b, 0xdd, 0x3a,
     0xd7, 0xb8, 0xf9, 0x73, 0x74, 0x98, 0xd0, 0xc0, 0x1e, 0xce, 0xf0, 0x96, 0x7a,
 ];
@@ -19,17 +19,29 @@ pub struct Mkvs {
 }
 
 impl Mkvs {
-    fn digest(&self) -> Reference {
-        Reference::hash(Sha512_256::digest(&self.buffer).into())
+    fn digest(&self) -> [u8; 32] {
+        Sha512_256::digest(&self.buffer).into()
     }
 
-    fn hash_leaf(&mut self, key: &[u8], value: &[u8]) -> Reference {
+    pub fn hash_leaf(&mut self, key: &[u8], value: &[u8]) -> [u8; 32] {
         self.buffer.clear();
         self.buffer.push(0);
         self.buffer.extend_from_slice(&(key.len() as u32).to_le_bytes());
         self.buffer.extend_from_slice(key);
         self.buffer.extend_from_slice(&(value.len() as u32).to_le_bytes());
         self.buffer.extend_from_slice(value);
+        self.digest()
+    }
+
+    /// From its label, and the hashes of its leaf, left and right child (EMPTY for a missing one).
+    pub fn hash_branch(&mut self, label_bits: u16, label: &[u8], children: [&[u8; 32]; 3]) -> [u8; 32] {
+        self.buffer.clear();
+        self.buffer.push(1);
+        self.buffer.extend_from_slice(&label_bits.to_le_bytes());
+        self.buffer.extend_from_slice(label);
+        for child in children {
+            self.buffer.extend_from_slice(child);
+        }
         self.digest()
     }
 }
@@ -45,11 +57,11 @@ impl Scheme<2> for Mkvs {
     }
 
     fn leaf(&mut self, key: &[u8], value: &[u8], _depth: usize) -> Result<Reference, Refused> {
-        Ok(self.hash_leaf(key, value))
+        Ok(Reference::hash(self.hash_leaf(key, value)))
     }
 
     fn value<'a>(&mut self, key: &[u8], value: &'a [u8]) -> Result<Payload<'a>, Refused> {
-        Ok(Payload::Reference(self.hash_leaf(key, value)))
+        Ok(Payload::Reference(Reference::hash(self.hash_leaf(key, value))))
     }
 
     fn branch(
@@ -72,7 +84,7 @@ impl Scheme<2> for Mkvs {
         for slot in slots {
             self.buffer.extend_from_slice(slot.as_ref().map_or(&EMPTY[..], Reference::bytes));
         }
-        Ok(self.digest())
+        Ok(Reference::hash(self.digest()))
     }
 }
 

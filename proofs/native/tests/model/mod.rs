@@ -164,15 +164,77 @@ fn mkvs(leaves: &[Leaf], at: usize) -> Vec<u8> {
         _ => {
             let depth = shared(leaves);
             let bits = &leaves[0].path[at.max(1) - 1..depth];
-            let mut label = vec![0; bits.len().div_ceil(8)];
-            for (index, bit) in bits.iter().enumerate() {
-                label[index / 8] |= bit << (7 - index % 8);
-            }
             let own = if leaves[0].path.len() == depth { &leaves[..1] } else { &[] };
             let size = (bits.len() as u16).to_le_bytes().to_vec();
             let below = |digit| mkvs(&children(leaves, depth, digit), depth + 1);
-            sha512_256(&[vec![1], size, label, mkvs(own, 0), below(0), below(1)].concat())
+            sha512_256(&[vec![1], size, packed(bits), mkvs(own, 0), below(0), below(1)].concat())
         }
+    }
+}
+
+/// Bits as bytes, left-aligned and zero-padded.
+fn packed(bits: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; bits.len().div_ceil(8)];
+    for (index, bit) in bits.iter().enumerate() {
+        bytes[index / 8] |= bit << (7 - index % 8);
+    }
+    bytes
+}
+
+/// An Oasis chunk that shows leaves [first, last) of a state, and what a reader finds in it.
+#[derive(Default)]
+pub struct Chunk {
+    pub root: Vec<u8>,
+    pub plain: Vec<u8>,
+    pub shown: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Position (zero-padded; its number of bits) and hash of what is only named.
+    pub named: Vec<(Vec<u8>, usize, Vec<u8>)>,
+}
+
+impl Chunk {
+    pub fn new(leaves: &[Leaf], first: usize, last: usize) -> Self {
+        let mut chunk = Chunk { root: mkvs(leaves, 0), ..Chunk::default() };
+        chunk.write(leaves, 0, 0, (first, last));
+        chunk
+    }
+
+    fn write(&mut self, leaves: &[Leaf], offset: usize, at: usize, range: (usize, usize)) {
+        if leaves.is_empty() {
+            return self.plain.push(0xF6);
+        }
+        if offset + leaves.len() <= range.0 || offset >= range.1 {
+            let hash = mkvs(leaves, at);
+            self.entry(&[vec![2], hash.clone()].concat());
+            return self.named.push((packed(&leaves[0].path[..at]), at, hash));
+        }
+        if let [leaf] = leaves {
+            let node = self.show(leaf);
+            return self.entry(&[vec![1], node].concat());
+        }
+        let depth = shared(leaves);
+        let bits = &leaves[0].path[at.max(1) - 1..depth];
+        let own = usize::from(leaves[0].path.len() == depth);
+        let embedded = if own == 1 { self.show(&leaves[0]) } else { vec![2] };
+        self.entry(&[vec![1, 1], (bits.len() as u16).to_le_bytes().to_vec(), packed(bits), embedded].concat());
+        let left = children(leaves, depth, 0);
+        self.write(&left, offset + own, depth + 1, range);
+        self.write(&children(leaves, depth, 1), offset + own + left.len(), depth + 1, range);
+    }
+
+    fn show(&mut self, leaf: &Leaf) -> Vec<u8> {
+        self.shown.push((leaf.key.clone(), leaf.value.clone()));
+        let sizes = ((leaf.key.len() as u16).to_le_bytes().to_vec(), (leaf.value.len() as u32).to_le_bytes().to_vec());
+        [vec![0], sizes.0, leaf.key.clone(), sizes.1, leaf.value.clone()].concat()
+    }
+
+    pub fn entry(&mut self, data: &[u8]) {
+        let size = data.len();
+        match size {
+            0..24 => self.plain.push(0x40 + size as u8),
+            24..256 => self.plain.extend([0x58, size as u8]),
+            _ => self.plain.extend([0x59, (size / 256) as u8, (size % 256) as u8]),
+        }
+        self.plain.extend(data);
     }
 }
 
