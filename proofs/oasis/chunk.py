@@ -28,6 +28,9 @@ class OpenedChunk:
 def open_chunk(plain: bytes, *, entries_max: int, depth_max: int) -> OpenedChunk:
     """A chunk's CBOR items, decompressed: the entries of a version 0 proof, in order.
 
+    Around the one run of leaves that a chunk shows, at most one subtree a side and level is left open. More are
+    refused: each has a path of up to 8 kB, which 35 bytes can ask for.
+
     Raises:
         ProofError: not such items, more than `entries_max`, below more than `depth_max` edges, or no trie's.
     """
@@ -37,6 +40,8 @@ def open_chunk(plain: bytes, *, entries_max: int, depth_max: int) -> OpenedChunk
         items.append(item)
         if item[2] != LEAF:
             named.append(item)
+            if len(named) > 2 * depth_max + 1:
+                raise MalformedProofError("more subtrees left open than lie around one run of leaves")
     shown = [item for item in items if item[2] == LEAF]
     return OpenedChunk(fold_items(items), LeafRun([item[0] for item in shown], [item[1] for item in shown]), named)
 

@@ -133,6 +133,9 @@ impl<'a> Walk<'a> {
         if hash == EMPTY {
             return Err(Refused("nothing is null, not a hash"));
         }
+        if self.opened.named.len() > self.depth_max.saturating_mul(2) {
+            return Err(Refused("more subtrees left open than lie around one run of leaves"));
+        }
         let bits = put_side(&mut self.path, end, side);
         self.opened.named.push(Named { path: self.path.clone(), bits, hash });
         Ok(hash)

@@ -140,6 +140,23 @@ def test_nothing_may_stand_behind_the_walk(kernel: Kernel) -> None:
 
 
 @each_kernel
+def test_no_more_is_left_open_than_lies_around_a_run(kernel: Kernel) -> None:
+    """Fails if a chunk of named subtrees below long labels costs 8 kB for each 35 bytes of it."""
+    deep = encode_branch(65_000, bytes(8125))
+
+    def below(levels: int, node: bytes) -> list[bytes | None]:
+        if not levels:
+            return [b"\2" + b"h" * 32]
+        sides = (below(levels - 1, encode_branch(1, bit)) for bit in (b"\0", b"\x80"))
+        return [b"\1" + node, *(one for side in sides for one in side)]
+
+    plain = plain_of(below(3, deep))
+    assert len(opened_by(kernel, plain, depth_max=4).named) == 8
+    with pytest.raises(MalformedProofError):
+        opened_by(kernel, plain, depth_max=3)
+
+
+@each_kernel
 def test_a_path_ends_where_the_longest_key_ends(kernel: Kernel) -> None:
     """Fails if the two disagree about what hangs below 65,528 bits: it can only be named."""
     longest = b"\1" + encode_branch(65_528, b"\xff" * 8191)
