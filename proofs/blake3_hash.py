@@ -15,6 +15,6 @@ def blake3_256(data: bytes) -> bytes:
     return blake3(data).digest()
 
 
-def blake3_extended(data: bytes, size: int) -> bytes:
+def blake3_extended(data: bytes | bytearray, size: int) -> bytes:
     """Return the first `size` bytes of BLAKE3's extended output over `data`."""
     return blake3(data).digest(length=size)

@@ -12,19 +12,27 @@
     ├─ DemoDataMissingError        package                → install the extra
     └─ DemoFailedError             step, reason           → a bug of ours: report it
 
+    RootMismatchError
+    └─ SnapshotMismatchError       where                  → fetch the archive again
+       └─ DamagedSnapshotError     file, offset, bytes, address
+
 Each class carries its facts as fields and builds the message from them; `hint` is what the operator does next.
 """
 
 from __future__ import annotations
 
+from proofs import RootMismatchError
+
 __all__ = [
     "CheckpointStoppedError",
     "ConfigError",
+    "DamagedSnapshotError",
     "DemoDataMissingError",
     "DemoFailedError",
     "GateTimeoutError",
     "InvalidImportError",
     "SidecarError",
+    "SnapshotMismatchError",
     "SourceChangedError",
     "SourceError",
     "SourceGapError",
@@ -121,6 +129,42 @@ class InvalidImportError(SidecarError):
         self.where = where
         self.reason = reason
         super().__init__(f"{where}: {reason}")
+
+
+class SnapshotMismatchError(RootMismatchError):
+    """What an archive holds does not add up to what it should. `where`: the file inside it that disagrees, or its
+    accounts as a whole where no single damaged byte explains it."""
+
+    hint = "the archive is damaged or not what it claims to be; fetch it again, from another node if it stays so"
+
+    def __init__(self, where: str, expected: bytes, computed: bytes) -> None:
+        super().__init__(expected, computed)
+        self.where = where
+        self.args = (f"{where}: {self.args[0]}; {self.hint}",)
+
+
+class DamagedSnapshotError(SnapshotMismatchError):
+    """One damaged byte explains why the accounts do not add up: `found` stands at `offset` of `file`, inside the
+    archive, in place of `repaired`. Without bytes: the record that begins there is one too many."""
+
+    def __init__(
+        self,
+        file: str,
+        offset: int,
+        address: str,
+        expected: bytes,
+        computed: bytes,
+        *,
+        found: int | None = None,
+        repaired: int | None = None,
+    ) -> None:
+        self.file = file
+        self.offset = offset
+        self.address = address
+        self.found = found
+        self.repaired = repaired
+        wrong = "a record that should not be there" if found is None else f"found {found:#04x}, not {repaired:#04x}"
+        super().__init__(f"{file} at byte {offset} (account {address}): {wrong}", expected, computed)
 
 
 class DemoDataMissingError(SidecarError):

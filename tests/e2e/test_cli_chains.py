@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from proofs import get_scheme
 from proofs.nomt_proof import PathProof, verify_path
@@ -93,6 +94,17 @@ def test_another_bank_is_refused(data: Path, tmp_path: Path, bank_hash: str) -> 
     done = run("import", "solana-snapshot", archive, "--to", mirror, "--bank-hash", bank_hash)
     assert done.code == 1
     assert run("status", mirror).code != 0
+
+
+def test_a_damaged_archive_is_refused_where_it_is_damaged(data: Path, tmp_path: Path) -> None:
+    raw = zstandard.ZstdDecompressor().decompressobj().decompress((data / "solana" / FULL).read_bytes())
+    owner = 7680 + 152 + 64
+    (tmp_path / FULL).write_bytes(zstandard.compress(raw[:owner] + b"\xaa" + raw[owner + 1 :]))
+    done = run("import", "solana-snapshot", tmp_path / FULL, "--to", tmp_path / "mirror")
+    assert done.code == 1
+    assert "accounts/0.1 at byte 216 (account BPFLoaderUpgradeab1e11111111111111111111111): found 0xaa" in done.err
+    assert "fetch it again" in done.err
+    assert run("status", tmp_path / "mirror").code != 0
 
 
 def test_a_file_that_is_no_trace(tmp_path: Path) -> None:

@@ -12,12 +12,26 @@ from dataclasses import dataclass
 
 from proofs.schemes.solana import DATA_BYTES_MAX, AccountLeaf
 from sidecar.errors import InvalidImportError
+from sidecar.importers.solana.accounts_hash import account_hash
 from sidecar.importers.solana.archive import ArchiveEntry
 
-__all__ = ["StoredAccount", "read_accounts"]
+__all__ = [
+    "ALIGN_BYTES",
+    "AT_ADDRESS",
+    "AT_DATA",
+    "AT_DATA_SIZE",
+    "AT_EXECUTABLE",
+    "AT_LAMPORTS",
+    "AT_OWNER",
+    "StoredAccount",
+    "read_accounts",
+]
 
 _HEADER = struct.Struct("<QQ32sQQ32sB7x32s")
-_ALIGN = 8
+AT_DATA_SIZE, AT_ADDRESS, AT_LAMPORTS, AT_OWNER, AT_EXECUTABLE = 8, 16, 48, 64, 96
+"""Where the fields of a record begin."""
+AT_DATA = _HEADER.size
+ALIGN_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +44,8 @@ class StoredAccount:
     owner: bytes
     executable: bool
     data: bytes
+    padding: bytes = b""
+    """What follows the data up to the next record."""
 
     def leaf(self) -> bytes | None:
         """The leaf's value, or None where the account is gone."""
@@ -52,7 +68,9 @@ def read_accounts(entry: ArchiveEntry, size: int) -> Iterator[tuple[int, StoredA
         if size - at < _HEADER.size:
             raise InvalidImportError(where, "ends inside an account")
         account_at = at
-        _, data_size, address, lamports, rent_epoch, owner, executable, _ = _HEADER.unpack(entry.read(_HEADER.size))
+        _, data_size, address, lamports, rent_epoch, owner, executable, own_hash = _HEADER.unpack(
+            entry.read(_HEADER.size)
+        )
         if data_size > DATA_BYTES_MAX:
             raise InvalidImportError(where, f"an account has at most {DATA_BYTES_MAX} bytes of data, not {data_size}")
         at += _HEADER.size
@@ -63,8 +81,21 @@ def read_accounts(entry: ArchiveEntry, size: int) -> Iterator[tuple[int, StoredA
             raise InvalidImportError(where, f"the executable byte is 0 or 1, not {executable}")
         if not lamports and (data or executable or rent_epoch or any(owner)):
             raise InvalidImportError(where, "a closed account still has an owner, data or a rent epoch")
+        if not lamports and not any(address):
+            raise InvalidImportError(where, "zeros where an account should be")
         # The last record may end without its padding.
-        padding = min(-data_size % _ALIGN, size - at - data_size)
-        entry.read(padding)
-        at += data_size + padding
-        yield account_at, StoredAccount(address, lamports, rent_epoch, owner, bool(executable), data)
+        padding = entry.read(min(-data_size % ALIGN_BYTES, size - at - data_size))
+        at += data_size + len(padding)
+        account = StoredAccount(address, lamports, rent_epoch, owner, bool(executable), data, padding)
+        _check_own_hash(where, account, own_hash)
+        yield account_at, account
+
+
+def _check_own_hash(where: str, account: StoredAccount, own_hash: bytes) -> None:
+    """Records had their own hash until Agave 3; since then it is zero. That of a closed account says nothing."""
+    leaf = account.leaf()
+    if leaf is None or not any(own_hash):
+        return
+    computed = account_hash(account.address, account.rent_epoch, leaf)
+    if computed != own_hash:
+        raise InvalidImportError(where, f"the account's hash is {computed.hex()}; its record says {own_hash.hex()}")

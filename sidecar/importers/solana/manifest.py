@@ -48,6 +48,11 @@ class StoredFile:
     id: int
     size: int
 
+    @property
+    def name(self) -> str:
+        """In the archive."""
+        return f"accounts/{self.slot}.{self.id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -68,6 +73,11 @@ class Manifest:
     """The older 16-ary hash over all accounts; zero since the lattice replaced it."""
     lattice: bytes | None
     """The sum over all live accounts; None in archives older than it."""
+
+    @property
+    def entry_name(self) -> str:
+        """Its own name in the archive."""
+        return f"snapshots/{self.slot}/{self.slot}"
 
     def bank_hash(self) -> bytes | None:
         """The bank's hash from its parts (SIMD-0223), or None where the manifest does not hold them all.

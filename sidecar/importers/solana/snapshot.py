@@ -6,30 +6,35 @@ generator that has not ended are unverified: whoever takes them keeps them stage
 
 Who wins: of the records of one address, that of the highest slot, and in one slot the later one. An account whose
 last record has no lamports is closed.
+
+When the sum is not the manifest's, the damaged byte is searched for (`damage`) before the archive is refused.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO
+from itertools import groupby
+from operator import attrgetter
+from typing import IO, NoReturn
 
 from flatdb import WriteLog
-from proofs import RootMismatchError, get_scheme, lattice
+from proofs import get_scheme, lattice
 from proofs.schemes.solana import AccountLeaf
-from sidecar.errors import InvalidImportError
+from sidecar.errors import DamagedSnapshotError, InvalidImportError, SnapshotMismatchError
 from sidecar.importers.external_sort import ExternalSorter
 from sidecar.importers.solana.account_file import read_accounts
 from sidecar.importers.solana.accounts_hash import AccountsTree, account_hash
 from sidecar.importers.solana.archive import ArchiveEntry, SnapshotLimits, read_archive
+from sidecar.importers.solana.damage import Difference, find_damage
 from sidecar.importers.solana.manifest import Manifest, StoredFile, parse_manifest
-from sidecar.importers.solana.snapshot_name import SnapshotName
+from sidecar.importers.solana.snapshot_name import SnapshotName, address_text
+from sidecar.importers.solana.stored_record import StoredRecord
 
 __all__ = ["Base", "Snapshot", "read_snapshot"]
 
 SNAPSHOT_VERSION = b"1.2.0"
-_ADDRESS_BYTES = 32
-_RENT_EPOCH_BYTES = 8
 _SCHEME = get_scheme("solana-lattice")
 
 
@@ -61,28 +66,31 @@ class Snapshot:
 
         Raises:
             InvalidImportError: a leaf that no bank holds, or another capitalization or accounts hash.
-            RootMismatchError: the accounts do not add up to the manifest's lattice hash.
+            DamagedSnapshotError: one damaged byte keeps the accounts from adding up to the manifest's lattice.
+            SnapshotMismatchError: they do not add up, and no single byte explains it.
         """
         manifest = self.manifest
         running, tree, lamports = lattice.LatticeSum(), AccountsTree(), 0
-        for address, rent_epoch, leaf in self._winners():
+        for record in self._winners():
+            address, leaf = record.address, record.leaf
             if leaf is None:
                 continue
             running.add(_element(address, leaf))
             if manifest.lattice is None:
-                tree.add(account_hash(address, rent_epoch, leaf))
+                tree.add(account_hash(address, record.rent_epoch, leaf))
             lamports += AccountLeaf.decode(leaf).lamports
             yield address, leaf
         if manifest.lattice is None and tree.root() != manifest.accounts_hash:
-            raise RootMismatchError(manifest.accounts_hash, tree.root())
-        _check_total(manifest, running.value(), lamports)
+            raise SnapshotMismatchError("accounts", manifest.accounts_hash, tree.root())
+        self._check_total(running.value(), lamports, lambda _: None)
 
     def write_log(self, base: Base) -> WriteLog:
         """The write log of an incremental snapshot, verified: base lattice - old accounts + new ones.
 
         Raises:
             InvalidImportError: another base, or another capitalization.
-            RootMismatchError: the accounts do not add up to the manifest's lattice hash.
+            DamagedSnapshotError: one damaged byte keeps the accounts from adding up to the manifest's lattice.
+            SnapshotMismatchError: they do not add up, and no single byte explains it.
         """
         manifest = self.manifest
         if manifest.lattice is None:
@@ -92,7 +100,8 @@ class Snapshot:
         removed, added = lattice.LatticeSum(), lattice.LatticeSum()
         writes: list[tuple[bytes, bytes | None]] = []
         lamports = base.capitalization
-        for address, _, leaf in self._winners():
+        for record in self._winners():
+            address, leaf = record.address, record.leaf
             old = base.get(address)
             if old == leaf:
                 continue
@@ -104,7 +113,7 @@ class Snapshot:
                 lamports += AccountLeaf.decode(leaf).lamports
             writes.append((address, leaf))
         total = lattice.subtract(lattice.add(base.lattice, added.value()), removed.value())
-        _check_total(manifest, total, lamports)
+        self._check_total(total, lamports, base.get)
         return WriteLog(
             height=manifest.slot,
             parent_root=lattice.checksum(base.lattice),
@@ -112,15 +121,34 @@ class Snapshot:
             writes=tuple(writes),
         )
 
-    def _winners(self) -> Iterator[tuple[bytes, int, bytes | None]]:
-        """(address, rent epoch, leaf or None) of the last record of each address, in address order."""
-        last: tuple[bytes, bytes] | None = None
-        for key, value in self._records.sorted():
-            if last is not None and last[0][:_ADDRESS_BYTES] != key[:_ADDRESS_BYTES]:
-                yield _winner(last)
-            last = key, value
-        if last is not None:
-            yield _winner(last)
+    def _winners(self) -> Iterator[StoredRecord]:
+        """The last record of each address, in address order."""
+        for _, history in groupby(self._stored(), attrgetter("address")):
+            yield deque(history, maxlen=1)[0]
+
+    def _stored(self) -> Iterator[StoredRecord]:
+        return (StoredRecord.decode(key, value) for key, value in self._records.sorted())
+
+    def _check_total(self, total: bytes, lamports: int, before: Callable[[bytes], bytes | None]) -> None:
+        """The accounts are all the accounts of the bank: sum and capitalization agree."""
+        manifest = self.manifest
+        if manifest.lattice is not None and total != manifest.lattice:
+            missing = lattice.subtract(manifest.lattice, total)
+            self._name_damage(total, Difference(missing, manifest.capitalization - lamports, before))
+        if lamports != manifest.capitalization:
+            where = "accounts" if manifest.lattice is None else manifest.entry_name
+            raise InvalidImportError(where, f"says {manifest.capitalization} lamports; the accounts hold {lamports}")
+
+    def _name_damage(self, total: bytes, difference: Difference) -> NoReturn:
+        expected, computed = lattice.checksum(lattice.add(total, difference.lattice)), lattice.checksum(total)
+        damage = find_damage(self._stored(), difference)
+        if damage is None:
+            raise SnapshotMismatchError("accounts", expected, computed)
+        file = next(stored.name for stored in self.manifest.files if stored.slot == damage.slot)
+        address = address_text(damage.address)
+        raise DamagedSnapshotError(
+            file, damage.offset, address, expected, computed, found=damage.found, repaired=damage.repaired
+        )
 
 
 def read_snapshot(
@@ -137,7 +165,7 @@ def read_snapshot(
 
     Raises:
         InvalidImportError: an archive that no validator wrote.
-        RootMismatchError: `bank_hash` or the name says otherwise than the manifest.
+        SnapshotMismatchError: `bank_hash` or the name says otherwise than the manifest.
     """
     limits = limits or SnapshotLimits()
     manifest: Manifest | None = None
@@ -177,17 +205,17 @@ def _read_manifest(entry: ArchiveEntry, limits: SnapshotLimits) -> Manifest:
 def _check_manifest(manifest: Manifest, name: SnapshotName | None, bank_hash: bytes | None) -> None:
     """The bank hash covers the lattice, and the name and the caller agree with both."""
     if bank_hash is not None and manifest.hash != bank_hash:
-        raise RootMismatchError(bank_hash, manifest.hash)
+        raise SnapshotMismatchError(manifest.entry_name, bank_hash, manifest.hash)
     computed = manifest.bank_hash()
     if computed is not None and computed != manifest.hash:
-        raise RootMismatchError(manifest.hash, computed)
+        raise SnapshotMismatchError(manifest.entry_name, manifest.hash, computed)
     if name is None:
         return
     if name.slot != manifest.slot:
         raise InvalidImportError(str(name), f"holds slot {manifest.slot}")
     claimed = manifest.accounts_hash if manifest.lattice is None else lattice.checksum(manifest.lattice)
     if name.hash != claimed:
-        raise RootMismatchError(name.hash, claimed)
+        raise SnapshotMismatchError(manifest.entry_name, name.hash, claimed)
 
 
 def _read_file(entry: ArchiveEntry, files: dict[int, StoredFile], records: ExternalSorter) -> None:
@@ -198,27 +226,10 @@ def _read_file(entry: ArchiveEntry, files: dict[int, StoredFile], records: Exter
         return
     del files[stored.slot]
     for offset, account in read_accounts(entry, stored.size):
-        leaf = account.leaf()
-        records.add(
-            account.address + stored.slot.to_bytes(8) + offset.to_bytes(8),
-            account.rent_epoch.to_bytes(_RENT_EPOCH_BYTES, "little") + (leaf or b""),
-        )
-
-
-def _winner(record: tuple[bytes, bytes]) -> tuple[bytes, int, bytes | None]:
-    key, value = record
-    rent_epoch = int.from_bytes(value[:_RENT_EPOCH_BYTES], "little")
-    return key[:_ADDRESS_BYTES], rent_epoch, value[_RENT_EPOCH_BYTES:] or None
+        record = StoredRecord(account.address, stored.slot, offset, account.rent_epoch, account.leaf(), account.padding)
+        records.add(*record.encode())
 
 
 def _element(address: bytes, leaf: bytes) -> bytes:
     _SCHEME.check_leaf(address, leaf)
     return _SCHEME.leaf(address, leaf, 0)
-
-
-def _check_total(manifest: Manifest, total: bytes, lamports: int) -> None:
-    """The accounts are all the accounts of the bank: sum and capitalization agree."""
-    if manifest.lattice is not None and total != manifest.lattice:
-        raise RootMismatchError(lattice.checksum(manifest.lattice), lattice.checksum(total))
-    if lamports != manifest.capitalization:
-        raise InvalidImportError("accounts", f"hold {lamports} lamports; the bank says {manifest.capitalization}")

@@ -8,6 +8,7 @@ import json
 import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from proofs import RootMismatchError, get_scheme, lattice, leaf_items, state_roo
 from proofs.schemes.solana import AccountLeaf
 from sidecar.errors import InvalidImportError
 from sidecar.importers.external_sort import ExternalSorter
+from sidecar.importers.solana import snapshot as reader
 from sidecar.importers.solana.archive import SnapshotLimits
+from sidecar.importers.solana.damage import find_damage
 from sidecar.importers.solana.snapshot import Base, Snapshot, read_snapshot
 from sidecar.importers.solana.snapshot_name import parse_name
 
@@ -40,6 +43,12 @@ def solana(data: Path) -> Path:
 def sorter(tmp_path: Path) -> Iterable[ExternalSorter]:
     with ExternalSorter(tmp_path) as records:
         yield records
+
+
+@pytest.fixture(autouse=True)
+def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not named fast is not waited for: `test_damage` looks after the search."""
+    monkeypatch.setattr(reader, "find_damage", partial(find_damage, work_bytes_max=2**24))
 
 
 def read(archive: bytes, records: ExternalSorter, name: str | None = None, **options: Any) -> Snapshot:
