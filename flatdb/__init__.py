@@ -13,7 +13,7 @@ from flatdb.catalog import CATALOG_NAME, Catalog, CheckpointEntry, PeerEntry, Re
 from flatdb.db import RECORDS_KEPT, Expand, FlatDB
 from flatdb.errors import FlatDBError
 from flatdb.staging import StagingDB
-from flatdb.types import HeightRecord, Identity, StoreLimits, ValuesApart, Violation, WriteLog
+from flatdb.types import HeightRecord, Identity, Preset, StoreLimits, ValuesApart, Violation, WriteLog
 from flatdb.view import FrozenView
 from flatdb.writelog import decode_json, encode_json
 from flatdb.writelog_file import read_write_logs, save_write_logs
@@ -30,6 +30,7 @@ __all__ = [
     "HeightRecord",
     "Identity",
     "PeerEntry",
+    "Preset",
     "RestoreEntry",
     "StagingDB",
     "StoreLimits",

@@ -1,10 +1,11 @@
 """FlatDB: the mirror's leaf database and its one commit point.
 
-Decides which write log may be applied and makes each one atomic and durable. It refuses to know what a root means:
+Decides which write log may be applied and makes each one atomic. When it is durable is for the preset to say: at once,
+or at the next `sync`, `freeze`, `flush` or `close` (`Preset.LOAD`). It refuses to know what a root means:
 roots are compared here, never computed. One directory holds `rocksdb/`, `views/` (checkpoint directories, swept when a
 writer opens), `scratch/` (tables being built) and `catalog.sqlite3` (`catalog`).
 
-Threads: one writer thread owns apply, freeze, flush, mark_verified and close. get, scan, blob and records may be called
+Threads: one writer thread owns apply, sync, freeze, flush, mark_verified and close. get, scan, blob and records may be called
 from any thread; each returned iterator belongs to one thread.
 """
 
@@ -40,7 +41,7 @@ from flatdb.ledger import (
 from flatdb.overlay import overlay
 from flatdb.staging import StagingDB
 from flatdb.store import BLOBS, META, Batch, Store
-from flatdb.types import HeightRecord, Identity, StoreLimits, ValuesApart, Violation, WriteLog, prefix_end
+from flatdb.types import HeightRecord, Identity, Preset, StoreLimits, ValuesApart, Violation, WriteLog, prefix_end
 from flatdb.view import FrozenView
 from flatdb.writelog import validate
 
@@ -82,18 +83,22 @@ class FlatDB:
         path: Path,
         identity: Identity,
         *,
+        preset: Preset = Preset.FOLLOW,
         limits: StoreLimits | None = None,
         expand: Expand | None = None,
         apart: ApartRule | None = None,
     ) -> Self:
-        """Make an empty mirror in a directory that is missing or empty. `apart`: which values lie apart.
+        """Make an empty mirror in a directory that is missing or empty; durable when this returns.
+
+        `preset`: what it is opened for. `apart`: which values lie apart.
 
         Raises DatabaseExistsError, DatabaseLockedError, DatabaseAccessError. Killed half-way it may be called again.
         """
-        store = create_store(path)
+        store = create_store(path, preset)
         batch = store.batch()
         put_meta(batch, identity, State.MIRROR)
         store.commit(batch)
+        store.sync()
         return cls(path, store, limits or StoreLimits(), expand, apart)
 
     @classmethod
@@ -102,6 +107,7 @@ class FlatDB:
         path: Path,
         *,
         read_only: bool = False,
+        preset: Preset = Preset.FOLLOW,
         limits: StoreLimits | None = None,
         expand: Expand | None = None,
         apart: ApartRule | None = None,
@@ -111,7 +117,7 @@ class FlatDB:
         Raises DatabaseNotFoundError, DatabaseLockedError, IncompleteDatabaseError, UnsupportedFormatError,
         DatabaseCorruptError, DatabaseAccessError.
         """
-        store = Store.open(path / "rocksdb", read_only=read_only)
+        store = Store.open(path / "rocksdb", read_only=read_only, preset=preset)
         try:
             if read_state(store) is not State.MIRROR:
                 raise IncompleteDatabaseError(path, read_restore_key(store))
@@ -170,7 +176,7 @@ class FlatDB:
         return staging
 
     def close(self) -> None:
-        """Close every view, then the database. Idempotent."""
+        """Close every view, make all durable, and close the database. Idempotent. Raises DatabaseAccessError."""
         for view in list(self._views):
             view.close()
         self._store.close()
@@ -236,7 +242,7 @@ class FlatDB:
         return True
 
     def apply(self, write_log: WriteLog, *, verified: bool = False) -> HeightRecord:
-        """Apply one finalised write log: atomic, and on disk when this returns. A repeat changes nothing.
+        """Apply one finalised write log: atomic, and on disk when this returns, but see `sync`. A repeat changes nothing.
 
         `verified`: the caller has folded `preview(write_log)` and found the claimed root, which then may not be None.
         Raises InvalidWriteLogError, HeightGapError, HeightConflictError (nothing changed); DatabaseReadOnlyError;
@@ -261,6 +267,15 @@ class FlatDB:
         self._records[record.height] = record
         return record
 
+    def sync(self) -> None:
+        """Make every applied height durable; only with `Preset.LOAD` there may be something to do.
+
+        There, `apply` waits for the disk only now and then. Until this (or `freeze`, `flush`, `close`) has returned, a
+        power cut may take the last heights with it, 16 MiB of their entries at most; the height before them is then
+        there as a whole, and the same write logs may be applied again. Raises as `apply`.
+        """
+        self._store.sync()
+
     def preview(self, write_log: WriteLog, *, stand_in: StandIn | None = None) -> Iterator[tuple[bytes, bytes]]:
         """The leaves in key order as `apply(write_log)` would leave them; nothing is written. `stand_in` as in `scan`.
 
@@ -283,6 +298,7 @@ class FlatDB:
         batch = self._store.batch()
         put_record(batch, record)
         self._store.commit(batch)
+        self._store.sync()
         self._records[height] = record
         return record
 
@@ -291,10 +307,12 @@ class FlatDB:
         return check_store(self._store, records_kept=RECORDS_KEPT, apart=self._apart)
 
     def freeze(self, maker: FreezeMaker = "iterators", *, iterator_count: int = 4) -> FrozenView:
-        """The leaves at the present height, immovable while read (`view` says what the makers differ in).
+        """The leaves at the present height, durable and immovable while read (`view` says what the makers differ in).
 
         `iterator_count` >= 1: how many passes may run at the same time over a view made of iterators.
         """
+        if self._store.writable:
+            self._store.sync()
         if maker == "iterators":
             view = FrozenView.of_iterators(self._store, self._leaves, self.head, iterator_count)
         else:
@@ -345,14 +363,14 @@ class FlatDB:
             raise HeightConflictError(height=write_log.height, expected=applied.root, found=write_log.root)
 
 
-def create_store(path: Path) -> Store:
+def create_store(path: Path, preset: Preset = Preset.FOLLOW) -> Store:
     """A Store without meta in a directory that is missing, empty or left so by a crash. Raises DatabaseExistsError."""
     if path.exists():
         if not path.is_dir():
             raise DatabaseExistsError(path, "not a directory")
         if any(entry.name not in ("rocksdb", "views", "scratch") for entry in path.iterdir()):
             raise DatabaseExistsError(path, "the directory is not empty")
-    store = Store.create(path / "rocksdb")
+    store = Store.create(path / "rocksdb", preset=preset)
     if not is_blank(store):
         store.close()
         raise DatabaseExistsError(path, "there is a leaf database already")

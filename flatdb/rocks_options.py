@@ -1,31 +1,62 @@
-"""How RocksDB is set: what each setting was measured to be good for is in docs/performance.md."""
+"""How RocksDB is set, for each of the three jobs: what was measured to be good for what is in docs/performance.md.
+
+Presets differ in how bytes are written and kept in memory, never in how they lie on disk: any of them opens what another
+one left.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options
 
-__all__ = ["database_options", "family_options", "table_options"]
+from flatdb.types import Preset
 
-MEMTABLE_BYTES: Final = 64 * 2**20
-BLOCK_CACHE_BYTES: Final = 64 * 2**20
+__all__ = ["SETTINGS", "Settings", "database_options", "family_options", "table_options"]
 
 
-def database_options() -> Options:
-    """Of the whole database, whoever opens it."""
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a preset decides."""
+
+    memtable_bytes: int = 64 * 2**20
+    block_cache_bytes: int = 64 * 2**20
+    unsynced_bytes_max: int = 0
+    """What a power cut may take with it; 0: every commit is synced."""
+    unflushed_bytes_max: int | None = None
+    """When `Store` begins a new log, counted as `Batch.size_bytes`; None: RocksDB does when a memtable is full.
+
+    INVARIANT: with unsynced commits it is below `memtable_bytes`, so that RocksDB never begins a log behind one that
+    is not synced. It would notice a hole between two logs only if a record was torn.
+    """
+
+
+SETTINGS: Final = {
+    Preset.LOAD: Settings(memtable_bytes=256 * 2**20, unsynced_bytes_max=16 * 2**20, unflushed_bytes_max=64 * 2**20),
+    Preset.FOLLOW: Settings(),
+    Preset.SERVE: Settings(block_cache_bytes=512 * 2**20),
+}
+
+
+def database_options(preset: Preset) -> Options:
+    """Of the whole database."""
     options = Options(raw_mode=True)
     options.create_if_missing(False)
     # A database of an earlier release gets the families that came since.
     options.create_missing_column_families(True)
     options.set_keep_log_file_num(2)
+    if SETTINGS[preset].unsynced_bytes_max:
+        # No table of one family may hold what the log, and so another family, has lost.
+        options.set_atomic_flush(True)
     return options
 
 
-def family_options() -> Options:
+def family_options(preset: Preset) -> Options:
     """Of every column family; those that share one result share its block cache."""
-    options = table_options(Cache(BLOCK_CACHE_BYTES))
-    options.set_write_buffer_size(MEMTABLE_BYTES)
+    settings = SETTINGS[preset]
+    options = table_options(Cache(settings.block_cache_bytes))
+    options.set_write_buffer_size(settings.memtable_bytes)
     return options
 
 

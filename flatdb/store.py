@@ -1,9 +1,10 @@
-"""All of RocksDB: column families, cursors, one atomic synced batch, bulk ingest, checkpoint directories.
+"""All of RocksDB: column families, cursors, one atomic batch, when it is synced, bulk ingest, checkpoint directories.
 
 It turns every rocksdict exception into one of ours, and refuses to know what a height, a leaf or a write log is.
 rocksdict is imported here and in `rocks_options`, which decides how bytes lie on disk.
 
-Threads: a Store may be read from any thread; batches, ingests, flushes and checkpoints belong to one writer thread.
+Threads: a Store may be read from any thread; batches, ingests, syncs, flushes and checkpoints belong to one writer
+thread.
 A Cursor belongs to one thread at a time.
 """
 
@@ -42,7 +43,8 @@ from flatdb.errors import (
     InvalidWriteLogError,
 )
 from flatdb.rocks_error import check_name, check_writable, classify
-from flatdb.rocks_options import database_options, family_options, table_options
+from flatdb.rocks_options import SETTINGS, database_options, family_options, table_options
+from flatdb.types import Preset
 
 __all__ = [
     "BLOBS",
@@ -78,9 +80,12 @@ KEY_CEILING: Final = b"\xff" * 2**15
 
 READ_OPEN_ATTEMPTS: Final = 8
 
+ENTRY_MEMORY_BYTES: Final = 128
+"""More than a memtable needs for an entry beside key and value."""
+
 
 class Batch:
-    """Changes that become visible and durable together, or not at all (`Store.commit`)."""
+    """Changes that become visible together, and durable together, or not at all (`Store.commit`)."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -95,6 +100,11 @@ class Batch:
     def delete_range(self, family: str, start: bytes, end: bytes | None) -> None:
         """Delete every key k with start <= k < end (end None: no end). Later puts in the same batch survive."""
         self._batch.delete_range(start, KEY_CEILING if end is None else end, self._store.handle(family))
+
+    @property
+    def size_bytes(self) -> int:
+        """At most so much is added to the log, and to all memtables together."""
+        return self._batch.size_in_bytes() + ENTRY_MEMORY_BYTES * len(self._batch)
 
     def take(self) -> WriteBatch:
         """The native batch, for `Store.commit` alone."""
@@ -181,9 +191,12 @@ class Cursor:
 class Store:
     """One open RocksDB directory."""
 
-    def __init__(self, path: Path, rocks: Rdict, *, writable: bool) -> None:
+    def __init__(self, path: Path, rocks: Rdict, preset: Preset, *, writable: bool) -> None:
         self.path = path
         self.writable = writable
+        self._settings = SETTINGS[preset]
+        self._unsynced_bytes = 0
+        self._unflushed_bytes = 0
         self._rocks: Rdict | None = rocks
         self._families = {name: rocks.get_column_family(name) for name in FAMILIES}
         self._handles = {name: rocks.get_column_family_handle(name) for name in FAMILIES}
@@ -192,19 +205,19 @@ class Store:
         self._broken: DatabaseError | None = None
 
     @classmethod
-    def create(cls, path: Path) -> Self:
+    def create(cls, path: Path, *, preset: Preset = Preset.FOLLOW) -> Self:
         """Open for writing, making the directory if it is missing. Raises DatabaseError, or ValueError for its name."""
         check_name(path)
-        options = database_options()
+        options = database_options(preset)
         options.create_if_missing(True)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseAccessError(path, error.strerror or str(error)) from error
-        return cls(path, _open_rocks(path, options, AccessType.read_write()), writable=True)
+        return cls(path, _open_rocks(path, options, preset, AccessType.read_write()), preset, writable=True)
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> Self:
+    def open(cls, path: Path, *, read_only: bool = False, preset: Preset = Preset.FOLLOW) -> Self:
         """Open an existing database. A read-only Store works beside a writer and stays at the moment it was opened.
 
         Raises DatabaseNotFoundError, DatabaseLockedError, DatabaseCorruptError, DatabaseAccessError.
@@ -212,17 +225,25 @@ class Store:
         if not (path / "CURRENT").is_file():
             raise DatabaseNotFoundError(path)
         if read_only:
-            return cls(path, _open_beside_writer(path), writable=False)
-        return cls(path, _open_rocks(path, database_options(), AccessType.read_write()), writable=True)
+            return cls(path, _open_beside_writer(path, preset), preset, writable=False)
+        rocks = _open_rocks(path, database_options(preset), preset, AccessType.read_write())
+        return cls(path, rocks, preset, writable=True)
 
     def close(self) -> None:
-        """Release the lock. Closes every open cursor first: RocksDB lives as long as one of them. Idempotent.
+        """Sync and release the lock. Closes every open cursor first: RocksDB lives as long as one. Idempotent.
 
-        Raises DatabaseAccessError if memory could not be written out, unless a commit has said so before; all that was
-        committed is in the synced log in any case.
+        Raises DatabaseAccessError if the log could not be synced or memory not be written out, unless a commit has said
+        so before; all that was synced is in the log in any case.
         """
         for cursor in list(self._cursors):
             cursor.close()
+        try:
+            if self._unsynced_bytes and self._broken is None:
+                self.sync()
+        finally:
+            self._close_parts()
+
+    def _close_parts(self) -> None:
         open_parts = [*self._families.values()] + ([self._rocks] if self._rocks is not None else [])
         self._handles, self._families, self._rocks = {}, {}, None
         failure: DatabaseError | None = None
@@ -286,20 +307,42 @@ class Store:
         return Batch(self)
 
     def commit(self, batch: Batch) -> None:
-        """Write a batch atomically and wait until it is on disk.
+        """Write a batch atomically, in the order of calls, and wait until it is on disk, unless the preset is `load`.
+
+        With `load` it is durable at the next `sync`, or once `unsynced_bytes_max` were committed. A process that dies
+        loses nothing; a machine that stops loses commits from the last one backwards, each of them whole.
 
         Raises DatabaseReadOnlyError, DatabaseAccessError, DatabaseCorruptError. After a failed commit the outcome is
         unknown, so that every later one is refused with the same error until the database is opened anew.
         """
         rocks = self._writer()
-        durable = WriteOptions()
-        durable.sync = True
+        size = batch.size_bytes
+        self._begin_log_for(size)
+        # Counted ahead: an interrupt between writing and counting must not make `sync` think that all is on disk.
+        self._unsynced_bytes += size
+        self._unflushed_bytes += size
+        options = WriteOptions()
+        options.sync = self._unsynced_bytes > self._settings.unsynced_bytes_max
         try:
             with self._commits:
-                rocks.write(batch.take(), durable)
+                rocks.write(batch.take(), options)
         except Exception as error:
             self._broken = classify(error, self.path)
             raise self._broken from error
+        if options.sync:
+            self._unsynced_bytes = 0
+
+    def sync(self) -> None:
+        """Make every commit so far durable. Raises as `commit`, and refuses what comes later likewise."""
+        rocks = self._writer()
+        if not self._unsynced_bytes:
+            return
+        try:
+            rocks.flush_wal(sync=True)
+        except Exception as error:
+            self._broken = classify(error, self.path)
+            raise self._broken from error
+        self._unsynced_bytes = 0
 
     def ingest(self, family: str, keys: Sequence[bytes], values: Sequence[bytes], scratch: Path) -> None:
         """Bulk-load strictly ascending keys with their values: durable when this returns.
@@ -319,23 +362,42 @@ class Store:
             scratch.unlink(missing_ok=True)
 
     def flush(self) -> None:
-        """Write the memtables to table files, so that a checkpoint directory soon after costs next to nothing."""
-        self._writer()
-        try:
-            for family in self._families.values():
-                family.flush()
-        except Exception as error:
-            raise classify(error, self.path) from error
+        """Write the memtables to table files, so that a checkpoint directory soon after costs next to nothing.
+
+        All is durable when this returns.
+        """
+        self._flush(wait=True)
 
     def checkpoint(self, path: Path) -> None:
-        """Hard-link the present state into a new directory `path` on the same filesystem."""
+        """Hard-link the present state, which is durable then, into a new directory `path` on the same filesystem."""
+        self.sync()
         rocks = self._writer()
         try:
             Checkpoint(rocks).create_checkpoint(str(path))
         except Exception as error:
             raise classify(error, self.path) from error
 
+    def _begin_log_for(self, size: int) -> None:
+        """Where this Store decides when memtables are full: begin new ones, and a new log, if `size` is too much.
+
+        The old log is synced first. RocksDB takes a log that lost its end at a record's boundary for a whole one, and
+        would go on with the next: a hole in the history.
+        """
+        limit = self._settings.unflushed_bytes_max
+        if limit is not None and self._unflushed_bytes and self._unflushed_bytes + size > limit:
+            self._flush(wait=False)
+
+    def _flush(self, *, wait: bool) -> None:
+        self.sync()
+        try:
+            for family in self._families.values():
+                family.flush(wait)
+        except Exception as error:
+            raise classify(error, self.path) from error
+        self._unflushed_bytes = 0
+
     def _move_in(self, family: Rdict, table: Path) -> None:
+        self.sync()  # a table is durable at once, and what was committed before it has to be
         options = IngestExternalFileOptions()
         options.set_move_files(True)
         try:
@@ -358,8 +420,8 @@ class Store:
         return self._families[name]
 
 
-def _open_rocks(path: Path, options: Options, access: AccessType) -> Rdict:
-    own = family_options()
+def _open_rocks(path: Path, options: Options, preset: Preset, access: AccessType) -> Rdict:
+    own = family_options(preset)
     families = dict.fromkeys(FAMILIES, own)
     try:
         return Rdict(str(path), options, families, access)
@@ -367,14 +429,14 @@ def _open_rocks(path: Path, options: Options, access: AccessType) -> Rdict:
         raise classify(error, path) from error
 
 
-def _open_beside_writer(path: Path) -> Rdict:
+def _open_beside_writer(path: Path, preset: Preset) -> Rdict:
     """Open read-only. A writer may delete a file between our reading the list of files and opening them: try again."""
     check_writable(path)
     access = AccessType.read_only(error_if_log_file_exist=False)
     for _ in range(READ_OPEN_ATTEMPTS - 1):
         with suppress(DatabaseCorruptError, DatabaseNotFoundError):
-            return _open_rocks(path, database_options(), access)
-    return _open_rocks(path, database_options(), access)
+            return _open_rocks(path, database_options(preset), preset, access)
+    return _open_rocks(path, database_options(preset), preset, access)
 
 
 def check_ascending(keys: Sequence[bytes]) -> None:

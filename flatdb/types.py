@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 __all__ = [
     "HEIGHT_MAX",
@@ -15,6 +16,7 @@ __all__ = [
     "ROOT_BYTES",
     "HeightRecord",
     "Identity",
+    "Preset",
     "StoreLimits",
     "ValuesApart",
     "Violation",
@@ -29,6 +31,20 @@ KEY_BYTES_MAX = 8191
 """Longest legal leaf key of any scheme (Oasis: a 16-bit bit length)."""
 
 ROOT_BYTES = 32
+
+
+class Preset(StrEnum):
+    """What a database is opened for. The bytes on disk are the same; `rocks_options` says what differs."""
+
+    LOAD = "load"
+    """Many write logs one behind the other: commits are durable at the next `sync`, or a bounded number of bytes later.
+
+    A power cut may take the last heights with it, and never leaves part of one; what kills only the process takes none.
+    """
+    FOLLOW = "follow"
+    """One write log now and then: durable when `apply` returns, little memory."""
+    SERVE = "serve"
+    """Many reads of leaves here and there: as much of the state as fits in half a gigabyte of memory stays there."""
 
 
 @dataclass(frozen=True, slots=True)

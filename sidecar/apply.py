@@ -37,7 +37,9 @@ def apply_write_logs(
     verify_every: int = 0,
     monitor: Monitor = MONITOR_NONE,
 ) -> None:
-    """Apply them in order, counting into `report`. `verify_every` N >= 1: fold the whole state before each N-th height.
+    """Apply them in order, counting into `report`; durable when this returns, whatever the mirror was opened for.
+
+    `verify_every` N >= 1: fold the whole state before each N-th height.
 
     Raises:
         As `Mirror.apply`; every height before the one at fault stays applied.
@@ -55,4 +57,5 @@ def apply_write_logs(
             report.verified += record.verified
             report.unclaimed += record.root is None
         monitor.advanced("apply", 1)
+    mirror.sync()
     monitor.phase_finished("apply")

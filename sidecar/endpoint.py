@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from flatdb import Preset
 from sidecar.log import EventLog
 from sidecar.metrics import Metrics
 from sidecar.observer import Observer
@@ -41,7 +42,7 @@ def run_endpoint(
         with ExitStack() as stack:
             mirror = None
             if mirror_path is not None:
-                opened = await asyncio.to_thread(Mirror.open, mirror_path, read_only=True)
+                opened = await asyncio.to_thread(Mirror.open, mirror_path, read_only=True, preset=Preset.SERVE)
                 mirror = stack.enter_context(opened)
             app = make_app(
                 store,

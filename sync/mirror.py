@@ -4,7 +4,7 @@ The database knows puts and deletes; the scheme knows which leaves are legal, wh
 Here they meet: every write log is judged by the scheme before the database sees it, and roots are computed. Only
 finalised write logs come here.
 
-Threads: as `flatdb.FlatDB`: one writer thread owns apply, freeze, flush and close.
+Threads: as `flatdb.FlatDB`: one writer thread owns apply, sync, freeze, flush and close.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from flatdb import FlatDB, FrozenView, HeightRecord, Identity, StoreLimits, Violation, WriteLog
+from flatdb import FlatDB, FrozenView, HeightRecord, Identity, Preset, StoreLimits, Violation, WriteLog
 from flatdb.errors import FlatDBError, InvalidWriteLogError
 from proofs import InvalidLeafError, Kernel, ProofError, Scheme, get_scheme
 from proofs.hashing import keccak256
@@ -44,10 +44,11 @@ class Mirror:
         scheme: str,
         kind: str = "",
         namespace: bytes = b"",
+        preset: Preset = Preset.FOLLOW,
         limits: StoreLimits | None = None,
         kernel: Kernel | None = None,
     ) -> Self:
-        """Make an empty mirror in a directory that is missing or empty.
+        """Make an empty mirror in a directory that is missing or empty. `preset`: what it is opened for.
 
         Raises:
             UnknownSchemeError: no such scheme.
@@ -60,6 +61,7 @@ class Mirror:
         db = FlatDB.create(
             path,
             identity,
+            preset=preset,
             limits=limits,
             expand=lambda write_log: _expand(commitment, write_log),
             apart=values_apart,
@@ -68,9 +70,17 @@ class Mirror:
 
     @classmethod
     def open(
-        cls, path: Path, *, read_only: bool = False, limits: StoreLimits | None = None, kernel: Kernel | None = None
+        cls,
+        path: Path,
+        *,
+        read_only: bool = False,
+        preset: Preset = Preset.FOLLOW,
+        limits: StoreLimits | None = None,
+        kernel: Kernel | None = None,
     ) -> Self:
         """Open a mirror. Read-only works beside a running writer and stays at the height it was opened at.
+
+        `preset`: what it is opened for.
 
         Raises:
             UnknownSchemeError: it was made by a release that has more schemes.
@@ -81,6 +91,7 @@ class Mirror:
         db = FlatDB.open(
             path,
             read_only=read_only,
+            preset=preset,
             limits=limits,
             expand=lambda write_log: _expand(pending[0], write_log),
             apart=values_apart,
@@ -93,7 +104,7 @@ class Mirror:
         return cls(db, pending[0], kernel=kernel)
 
     def close(self) -> None:
-        """Close every view, then the database. Idempotent."""
+        """Close every view, make all durable, and close the database. Idempotent. Raises DatabaseAccessError."""
         self.db.close()
 
     def __enter__(self) -> Self:
@@ -116,7 +127,7 @@ class Mirror:
         return None if head is None or head.root is None else self._root(head.height, head.root)
 
     def apply(self, write_log: WriteLog, *, verify: bool = False, monitor: Monitor = MONITOR_NONE) -> HeightRecord:
-        """Apply one finalised write log: atomic, and on disk when this returns. A repeat changes nothing.
+        """Apply one finalised write log: atomic, and on disk when this returns, but see `sync`. A repeat changes nothing.
 
         `verify` folds the database merged with the write log first and compares with its root (where it claims one):
         a whole pass over the leaves.
@@ -131,6 +142,10 @@ class Mirror:
         if verified:
             self._verify(write_log, monitor)
         return self.db.apply(write_log, verified=verified)
+
+    def sync(self) -> None:
+        """Make every applied height durable: with `Preset.LOAD` a power cut may else take the last ones with it."""
+        self.db.sync()
 
     def get(self, key: bytes) -> bytes | None:
         """One leaf's value."""

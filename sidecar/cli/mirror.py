@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from flatdb import HeightRecord
+from flatdb import HeightRecord, Preset
 from flatdb.types import prefix_end
 from flatdb.writelog_file import read_write_logs
 from proofs import SCHEMES
@@ -71,9 +71,9 @@ def apply(
     progress: Progress = ProgressStyle.AUTO,
     as_json: AsJSON = False,
 ) -> None:
-    """Apply finalised write logs, each height atomic and durable. Repeats change nothing."""
+    """Apply finalised write logs, each height atomic, all durable at the end. Repeats change nothing."""
     report = ApplyReport()
-    with Mirror.open(path) as mirror:
+    with Mirror.open(path, preset=Preset.LOAD) as mirror:
         write_logs = chain.from_iterable(map(read_write_logs, files))
         with open_monitor(progress, title="apply") as monitor:
             apply_write_logs(mirror, write_logs, report, verify_every=verify_every, monitor=monitor)

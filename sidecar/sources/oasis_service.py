@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from flatdb import WriteLog
+from flatdb import Preset, WriteLog
 from proofs.oasis.messages import OasisRoot
 from sidecar.oasis_backend import OasisBackend
 from sidecar.oasis_checkpoint import oasis_root
@@ -61,7 +61,9 @@ def run_oasis_service(
         with ExitStack() as stack:
             mirror = None
             if mirror_path is not None:
-                mirror = stack.enter_context(await asyncio.to_thread(Mirror.open, mirror_path, read_only=True))
+                mirror = stack.enter_context(
+                    await asyncio.to_thread(Mirror.open, mirror_path, read_only=True, preset=Preset.SERVE)
+                )
             server = OasisServer(await asyncio.to_thread(mirror_backend, store, mirror, stack))
             listening(await server.start(*addresses))
             await stop.wait()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flatdb import FlatDB
+from flatdb import FlatDB, Preset
 from flatdb.errors import DatabaseAccessError, FlatDBError
 from flatdb.store import Store
 from tests.faults import ROOT, SimulatedCrash, crash_before, cut, flip_bit, kill_after_lines
@@ -20,9 +20,9 @@ from tests.flatdb.leaf_model import random_log, random_states
 
 APPLY = """
 import sys, pathlib
-from flatdb import FlatDB
+from flatdb import FlatDB, Preset
 from tests.flatdb.leaf_model import random_log
-with FlatDB.open(pathlib.Path(sys.argv[1])) as db:
+with FlatDB.open(pathlib.Path(sys.argv[1]), preset=sys.argv[2]) as db:
     print("open")
     height = db.head.height + 1 if db.head else 0
     while True:
@@ -47,35 +47,40 @@ def see_one_height(folder: Path, acknowledged: int) -> int:
     return height
 
 
-def kill_again_and_again(folder: Path, rng: random.Random, kill_count: int) -> None:
+def kill_again_and_again(folder: Path, rng: random.Random, preset: Preset, kill_count: int) -> None:
     FlatDB.create(folder, IDENTITY).close()
     acknowledged = -1
     for _ in range(kill_count):
         pause_s = rng.random() * 0.003  # the kill may fall anywhere between two heights, and within one
         lines = kill_after_lines(
-            APPLY, str(folder), line_count=rng.randint(1, 12), delay=lambda pause_s=pause_s: time.sleep(pause_s)
+            APPLY, str(folder), preset, line_count=rng.randint(1, 12), delay=lambda pause_s=pause_s: time.sleep(pause_s)
         )
         acknowledged = max([acknowledged, *map(int, lines[1:])])
         acknowledged = see_one_height(folder, acknowledged)
 
 
-def test_kill_9_during_apply(folder: Path, rng: random.Random) -> None:
-    """Fails if a height is written in two batches, or acknowledged before it is on disk."""
-    kill_again_and_again(folder, rng, kill_count=8)
+@pytest.mark.parametrize("preset", Preset)
+def test_kill_9_during_apply(folder: Path, rng: random.Random, preset: Preset) -> None:
+    """Fails if a height is written in two batches, or acknowledged before the kernel has it."""
+    kill_again_and_again(folder, rng, preset, kill_count=8)
 
 
 @pytest.mark.slow
-def test_kill_9_during_apply_many_times(folder: Path, rng: random.Random) -> None:
-    kill_again_and_again(folder, rng, kill_count=60)
+@pytest.mark.parametrize("preset", Preset)
+def test_kill_9_during_apply_many_times(folder: Path, rng: random.Random, preset: Preset) -> None:
+    kill_again_and_again(folder, rng, preset, kill_count=60)
 
 
-@pytest.fixture
-def eight_heights(folder: Path) -> Path:
+@pytest.fixture(params=[Preset.LOAD, Preset.FOLLOW])
+def eight_heights(folder: Path, request: pytest.FixtureRequest) -> Path:
     """A mirror as a killed process leaves it: eight heights, all in RocksDB's log and none in tables."""
     script = APPLY.replace("height % 50 == 0", "False")
     FlatDB.create(folder, IDENTITY).close()
     kill_after_lines(
-        script.replace("while True", "while height < 8") + "    sys.stdin.read()", str(folder), line_count=9
+        script.replace("while True", "while height < 8") + "    sys.stdin.read()",
+        str(folder),
+        request.param,
+        line_count=9,
     )
     return folder
 
@@ -121,11 +126,11 @@ def test_a_crash_before_the_commit_changes_nothing(folder: Path) -> None:
 
 FULL_DISK = """
 import sys, pathlib
-from flatdb import FlatDB
+from flatdb import FlatDB, Preset
 from flatdb.errors import DatabaseAccessError
 from tests.faults import limit_file_size
 from tests.flatdb.leaf_model import random_log
-with FlatDB.open(pathlib.Path(sys.argv[1])) as db:
+with FlatDB.open(pathlib.Path(sys.argv[1]), preset=sys.argv[2]) as db:
     limit_file_size(60_000)
     for height in range(1000):
         try:
@@ -139,10 +144,12 @@ with FlatDB.open(pathlib.Path(sys.argv[1])) as db:
 """
 
 
-def test_a_full_disk_is_a_typed_refusal_and_loses_nothing(folder: Path) -> None:
+@pytest.mark.parametrize("preset", Preset)
+def test_a_full_disk_is_a_typed_refusal_and_loses_nothing(folder: Path, preset: Preset) -> None:
     """Fails if the handle goes on after a failed write, or close() hides the refusal behind another error."""
     FlatDB.create(folder, IDENTITY).close()
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(folder)], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-c", FULL_DISK, str(folder), preset]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     acknowledged = int(done.stdout)
     assert acknowledged > 2
@@ -152,7 +159,7 @@ def test_a_full_disk_is_a_typed_refusal_and_loses_nothing(folder: Path) -> None:
 def test_a_failed_flush_at_closing_is_reported(folder: Path) -> None:
     script = """
 import sys, pathlib
-from flatdb import FlatDB
+from flatdb import FlatDB, Preset
 from flatdb.errors import DatabaseAccessError
 from tests.faults import limit_file_size
 from tests.flatdb.leaf_model import random_log
