@@ -1,13 +1,13 @@
 """Which preset is best at which job? Each of the jobs load, follow and serve under each of the presets of these names.
 
     load      `--heights` small write logs of `--puts` puts of 100 bytes, one behind the other, until all are durable
-    follow    over `--leaves` leaves: `--logs` write logs of 500 puts of 100 bytes, then a tenth as many of 20,000 puts of
-              1 kB (`--large-puts`), each durable before the next
-    serve     `--gets` random reads of `--leaves` leaves that are there and of as many that are not, of a mirror that is
-              open read-only, after as many reads that are not timed
+    follow    over `--leaves` leaves: `--logs` write logs of 500 puts of 100 bytes, then a tenth as many of 20,000 puts
+              of 1 kB (`--large-puts`), each durable before the next
+    serve     `--gets` random reads of leaves that are there and of as many that are not, of a mirror of `--leaves`
+              leaves that is open read-only, after as many reads that are not timed
 
-Every measurement is a process of its own. `--repeat` rounds take the presets in turn; a figure is the median of the rounds,
-except for the slowest write log, which is the slowest of all.
+Every measurement is a process of its own. `--repeat` rounds take the presets in turn; a figure is the median of the
+rounds, except for the slowest write log, which is the slowest of all.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ or at the next `sync`, `freeze`, `flush` or `close` (`Preset.LOAD`). It refuses 
 roots are compared here, never computed. One directory holds `rocksdb/`, `views/` (checkpoint directories, swept when a
 writer opens), `scratch/` (tables being built) and `catalog.sqlite3` (`catalog`).
 
-Threads: one writer thread owns apply, sync, freeze, flush, mark_verified and close. get, scan, blob and records may be called
-from any thread; each returned iterator belongs to one thread.
+Threads: one writer thread owns apply, sync, freeze, flush, mark_verified and close. get, scan, blob and records may be
+called from any thread; each returned iterator belongs to one thread.
 """
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ class FlatDB:
         return True
 
     def apply(self, write_log: WriteLog, *, verified: bool = False) -> HeightRecord:
-        """Apply one finalised write log: atomic, and on disk when this returns, but see `sync`. A repeat changes nothing.
+        """Apply one finalised write log: atomic, and on disk when this returns (but see `sync`). A repeat is a no-op.
 
         `verified`: the caller has folded `preview(write_log)` and found the claimed root, which then may not be None.
         Raises InvalidWriteLogError, HeightGapError, HeightConflictError (nothing changed); DatabaseReadOnlyError;

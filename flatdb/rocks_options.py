@@ -1,7 +1,7 @@
 """How RocksDB is set, for each of the three jobs: what was measured to be good for what is in docs/performance.md.
 
-Presets differ in how bytes are written and kept in memory, never in how they lie on disk: any of them opens what another
-one left.
+Presets differ in how bytes are written and kept in memory, never in how they lie on disk: any of them opens what
+another one left.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ class Mirror:
         return None if head is None or head.root is None else self._root(head.height, head.root)
 
     def apply(self, write_log: WriteLog, *, verify: bool = False, monitor: Monitor = MONITOR_NONE) -> HeightRecord:
-        """Apply one finalised write log: atomic, and on disk when this returns, but see `sync`. A repeat changes nothing.
+        """Apply one finalised write log: atomic, and on disk when this returns (but see `sync`). A repeat is a no-op.
 
         `verify` folds the database merged with the write log first and compares with its root (where it claims one):
         a whole pass over the leaves.

@@ -2,15 +2,19 @@
 
 import json
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flatdb import WriteLog
+from flatdb import FlatDB, WriteLog
+from flatdb.errors import InvalidWriteLogError
 from flatdb.writelog import encode_json
 from flatdb.writelog_file import save_write_logs
 from tests.e2e.cli import make_chain, ok, run, run_process, start_process
+from tests.flatdb.disk import Disk, watch
 
 CHAIN = make_chain(6)
 
@@ -168,6 +172,36 @@ def test_standard_input_and_interrupt(mirror: Path) -> None:
     assert err.startswith("error: interrupted")
     assert "Traceback" not in err
     assert ok("status", mirror)["height"] == 1
+
+
+@pytest.mark.parametrize("fault", [None, KeyboardInterrupt, InvalidWriteLogError("line 4", "cut short")])
+def test_what_apply_leaves_is_on_the_disk(
+    mirror: Path, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException] | BaseException | None
+) -> None:
+    """Fails if apply says what it did, or that it was interrupted, while heights are only in the kernel's memory."""
+    disks: list[Disk] = []
+    waited: list[bool] = []
+    open_db = FlatDB.open
+
+    def opened(path: Path, **options: Any) -> FlatDB:
+        db = open_db(path, **options)
+        disks.append(watch(db))
+        return db
+
+    def read(_: Path) -> Iterator[WriteLog]:
+        yield from CHAIN[:3]
+        waited.append(disks[0].durable != {})
+        if fault is not None:
+            raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FlatDB, "open", opened)
+        patch.setattr("sidecar.cli.mirror.read_write_logs", read)
+        run("apply", mirror, "chain.ndjson")
+    assert waited == [False]
+    assert disks[0].durable == disks[0].written
+    assert ok("status", mirror)["height"] == 3
+    assert ok("root", mirror)["matches"] is True
 
 
 def test_a_reader_that_leaves_is_no_error(mirror: Path, file: Path) -> None:

@@ -19,6 +19,7 @@ from flatdb.rocks_options import SETTINGS
 from flatdb.store import META, Store
 from tests.faults import cut, kill_after_lines
 from tests.flatdb.conftest import IDENTITY
+from tests.flatdb.disk import Disk, watch
 from tests.flatdb.leaf_model import random_log, random_states
 from tests.flatdb.test_db_crash import newest_log, see_one_height
 
@@ -65,44 +66,13 @@ def test_rocksdb_never_begins_a_log_by_itself_where_commits_are_not_synced(prese
         assert settings.unflushed_bytes_max < settings.memtable_bytes
 
 
-class Disk:
-    """In front of RocksDB: notes how much of each log a sync has put on the disk."""
-
-    def __init__(self, rocks: Any, folder: Path) -> None:
-        self._rocks = rocks
-        self._folder = folder
-        self.durable: dict[str, int] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._rocks, name)
-
-    def sizes(self) -> dict[str, int]:
-        return {path.name: path.stat().st_size for path in self._folder.glob("*.log")}
-
-    def write(self, batch: Any, options: Any) -> None:
-        self._rocks.write(batch, options)
-        if options.sync:
-            self.durable = self.sizes()
-
-    def flush_wal(self, *, sync: bool) -> None:
-        self._rocks.flush_wal(sync)
-        if sync:
-            self.durable = self.sizes()
-
-
-def watch(db: FlatDB) -> Disk:
-    disk = Disk(db._store._rocks, db.path / "rocksdb")
-    db._store._rocks = disk  # type: ignore[assignment]
-    return disk
-
-
 APPLY = """
 import json, pathlib, sys
 from dataclasses import replace
 from flatdb import FlatDB, Preset
 from flatdb.rocks_options import SETTINGS
 from tests.flatdb.leaf_model import random_log
-from tests.flatdb.test_presets import watch
+from tests.flatdb.disk import watch
 folder, count = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 SETTINGS[Preset.LOAD] = replace(SETTINGS[Preset.LOAD], unsynced_bytes_max=40_000, unflushed_bytes_max=150_000)
 with FlatDB.open(folder, preset=Preset.LOAD) as db:
