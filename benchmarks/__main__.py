@@ -35,6 +35,7 @@ RUNS: tuple[tuple[str, Fields], ...] = (
     ("root", {"leaves": 300_000, "value_bytes": 4_096, "large_percent": 10, "shape": "uniform-nomt-blake3"}),
     ("verify", {"leaves": 200_000, "shape": "uniform-mpt", "peers": 1}),
     ("apply", {"leaves": 1_000_000, "peers": 1}),
+    ("presets", {"leaves": 2_000_000}),
     ("create", {"leaves": 2_000_000, "shape": "uniform-mkvs", "repeat": 3}),
     ("create", {"leaves": 1_000_000, "shape": "oasis", "repeat": 3, "peers": 1}),
     ("create", {"leaves": 1_000_000, "shape": "ethereum", "repeat": 3}),
@@ -135,6 +136,17 @@ def _result(answer: Fields) -> str:
     match answer:
         case {"error": error}:
             return str(error)
+        case {"heights_per_second": rate, "cpu_seconds": cpu_seconds}:
+            return f"{rate:,.0f} heights/s, {cpu_seconds:.2f} s of CPU, {_memory(answer)}"
+        case {"small_ms_p50": _, "large_ms_p50": _}:
+            small, large = (
+                ", ".join(f"{answer[f'{size}_ms_{at}']:.{digits}f}" for at in ("p50", "p90", "max"))
+                for size, digits in (("small", 1), ("large", 0))
+            )
+            return f"p50, p90, max: small {small} ms, large {large} ms; {_memory(answer)}"
+        case {"hit_us_p50": hit, "hit_us_p99": hit99, "miss_us_p50": miss, "miss_us_p99": miss99}:
+            times = f"p50, p99: there {hit:.1f}, {hit99:.1f} µs, absent {miss:.1f}, {miss99:.1f} µs"
+            return f"{times}; {_memory(answer)}"
         case {"microseconds_per_leaf": time_us, "cpu_microseconds_per_leaf": cpu_us}:
             return f"{time_us:.2f} µs a leaf, {cpu_us:.2f} µs of CPU"
         case {"leaves_per_second": rate}:
@@ -149,6 +161,10 @@ def _result(answer: Fields) -> str:
         case {"seconds_median": median, "seconds_max": largest}:
             return f"median {median:.3f} s, max {largest:.3f} s"
     return json.dumps(answer)
+
+
+def _memory(answer: Fields) -> str:
+    return f"{answer['peak_rss_bytes'] / 2**20:.0f} MiB"
 
 
 if __name__ == "__main__":

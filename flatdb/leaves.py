@@ -17,7 +17,8 @@ from operator import not_
 from pathlib import Path
 from typing import Final
 
-from flatdb.store import LEAVES, VALUE_HASHES, VALUES, Batch, Cursor, Store, check_ascending
+from flatdb.cursor import Cursor
+from flatdb.store import LEAVES, VALUE_HASHES, VALUES, Batch, Store, check_ascending
 from flatdb.types import ValuesApart
 
 __all__ = ["LeafCursor", "Leaves", "StandIn"]

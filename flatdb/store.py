@@ -1,11 +1,10 @@
 """All of RocksDB: column families, cursors, one atomic batch, when it is synced, bulk ingest, checkpoint directories.
 
 It turns every rocksdict exception into one of ours, and refuses to know what a height, a leaf or a write log is.
-rocksdict is imported here and in `rocks_options`, which decides how bytes lie on disk.
+rocksdict is imported here, in `cursor` and in `rocks_options`, which decides how bytes lie on disk.
 
 Threads: a Store may be read from any thread; batches, ingests, syncs, flushes and checkpoints belong to one writer
 thread.
-A Cursor belongs to one thread at a time.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice, pairwise
 from operator import lt
@@ -28,12 +27,12 @@ from rocksdict import (
     IngestExternalFileOptions,
     Options,
     Rdict,
-    RdictIter,
     SstFileWriter,
     WriteBatch,
     WriteOptions,
 )
 
+from flatdb.cursor import Cursor
 from flatdb.errors import (
     DatabaseAccessError,
     DatabaseCorruptError,
@@ -58,7 +57,6 @@ __all__ = [
     "VALUES",
     "VALUE_HASHES",
     "Batch",
-    "Cursor",
     "Store",
     "check_ascending",
 ]
@@ -109,83 +107,6 @@ class Batch:
     def take(self) -> WriteBatch:
         """The native batch, for `Store.commit` alone."""
         return self._batch
-
-
-class Cursor:
-    """A RocksDB iterator over one column family, fixed at the moment it is opened: later writes are not seen.
-
-    RdictIter and not Rdict.items(): the latter ends silently at a damaged block, which would pass for the end of the
-    state. Only `status()` tells the two apart, and both run equally fast.
-    """
-
-    def __init__(self, iterator: RdictIter, path: Path) -> None:
-        self._iterator: RdictIter | None = iterator
-        self._path = path
-        self._active: Generator[object, None, None] | None = None
-
-    def items(self, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """(key, value) with start <= key < end, in key order. Starting a pass ends the one before it."""
-        self._end_pass()
-        self._active = generator = self._items(self._open(), start, end)
-        return generator
-
-    def keys(self, start: bytes = b"", end: bytes | None = None) -> Iterator[bytes]:
-        """As `items`, without reading the values."""
-        self._end_pass()
-        self._active = generator = self._keys(self._open(), start, end)
-        return generator
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value of exactly this key at the moment the cursor was opened."""
-        return next((value for _, value in self.items(key, key + b"\0")), None)
-
-    def close(self) -> None:
-        """End the pass that is under way and let go of RocksDB. Idempotent.
-
-        Raises ValueError if another thread is inside the pass at this instant.
-        """
-        self._end_pass()
-        self._iterator = None
-
-    def _open(self) -> RdictIter:
-        if self._iterator is None:
-            raise RuntimeError("the cursor is closed")
-        return self._iterator
-
-    def _end_pass(self) -> None:
-        if self._active is not None:
-            self._active.close()
-            self._active = None
-
-    def _items(
-        self, iterator: RdictIter, start: bytes, end: bytes | None
-    ) -> Generator[tuple[bytes, bytes], None, None]:
-        valid, key_of, value_of, step = iterator.valid, iterator.key, iterator.value, iterator.next
-        try:
-            iterator.seek(start)
-            while valid():
-                key = key_of()
-                if end is not None and key >= end:
-                    return
-                yield key, value_of()
-                step()
-            iterator.status()
-        except Exception as error:
-            raise classify(error, self._path) from error
-
-    def _keys(self, iterator: RdictIter, start: bytes, end: bytes | None) -> Generator[bytes, None, None]:
-        valid, key_of, step = iterator.valid, iterator.key, iterator.next
-        try:
-            iterator.seek(start)
-            while valid():
-                key = key_of()
-                if end is not None and key >= end:
-                    return
-                yield key
-                step()
-            iterator.status()
-        except Exception as error:
-            raise classify(error, self._path) from error
 
 
 class Store:

@@ -18,9 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from flatdb.cursor import Cursor
 from flatdb.leaves import LeafCursor, Leaves
 from flatdb.ledger import read_records
-from flatdb.store import BLOBS, Cursor, Store
+from flatdb.store import BLOBS, Store
 from flatdb.types import HeightRecord
 
 __all__ = ["FrozenView"]

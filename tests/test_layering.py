@@ -24,7 +24,7 @@ LIBRARIES = {
     "sha3": {"proofs/hashing.py"},
     "blake3": {"proofs/blake3_hash.py"},
     "base58": {"sidecar/importers/solana/snapshot_name.py"},
-    "rocksdict": {"flatdb/store.py", "flatdb/rocks_options.py"},
+    "rocksdict": {"flatdb/cursor.py", "flatdb/store.py", "flatdb/rocks_options.py"},
     "cbor2": {"proofs/cbor.py", "flatdb/writelog.py"},
     "cramjam": {"sync/oasis/snappy.py"},
     "google_crc32c": {"sync/oasis/snappy.py"},

@@ -20,6 +20,7 @@ TINY: dict[str, list[str]] = {
     "root": ["--shape", "uniform-nomt-blake3", "--large-percent", "50"],
     "verify": ["--range-leaves", "100", "--ranges", "3", "--shape", "uniform-mpt", "--repeat", "1"],
     "apply": ["--puts", "100", "--logs", "3"],
+    "presets": ["--heights", "5", "--puts", "3", "--logs", "3", "--large-puts", "10", "--gets", "50", "--repeat", "1"],
     "create": ["--shape", "ethereum"],
     "restore": ["--shape", "uniform-mkvs"],
     "oasis": [],
@@ -29,7 +30,14 @@ TINY: dict[str, list[str]] = {
     "serving": ["--seconds", "0.05"],
 }
 SIZES = {"scaling": 10_000}
-RATES = ("leaves_per_second", "puts_per_second", "writes_per_second", "peak_pss_bytes", "bytes_per_second")
+RATES = (
+    "leaves_per_second",
+    "puts_per_second",
+    "writes_per_second",
+    "reads_per_second",
+    "peak_pss_bytes",
+    "bytes_per_second",
+)
 
 
 def ask(question: str, tmp_path: Path) -> list[dict[str, Any]]:

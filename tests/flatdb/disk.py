@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,12 @@ class Disk:
         return getattr(self._rocks, name)
 
     def sizes(self) -> dict[str, int]:
-        return {path.name: path.stat().st_size for path in self._folder.glob("*.log")}
+        """Of each log that is there. RocksDB deletes, from a thread of its own, logs whose memtables are written."""
+        found = {}
+        for path in self._folder.glob("*.log"):
+            with suppress(FileNotFoundError):
+                found[path.name] = path.stat().st_size
+        return found
 
     def write(self, batch: Any, options: Any) -> None:
         self._rocks.write(batch, options)

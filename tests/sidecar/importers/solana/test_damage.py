@@ -203,10 +203,10 @@ def check_beside(archive: Archive, at: int, bits: int) -> None:
 def test_every_few_bytes_of_the_records(archive: Archive) -> None:
     """All fields of all accounts to the byte; data as far as the search goes."""
     small = [place for place in archive.places() if place.field != "data" or place.data_size < LARGE]
-    for index, place in enumerate(small[::3]):
+    for index, place in enumerate(small[::13]):
         check(archive, place, 1 << index % 8, exact=place.field != "data size")
     large = [place for place in archive.places() if place.field == "data" and place.data_size >= LARGE]
-    for place in large[:: len(large) // 20]:
+    for place in large[:: len(large) // 8]:
         check(archive, place, 4, exact=place.data_size < 32_768)
 
 
