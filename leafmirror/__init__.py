@@ -84,6 +84,7 @@ from sync.errors import (
     StoreLockedError,
     SyncError,
     UnprovableError,
+    UnsupportedCutError,
     WorkerLostError,
 )
 from sync.events import (
@@ -173,6 +174,7 @@ __all__ = [
     "UnknownSchemeError",
     "UnknownSuffixError",
     "UnprovableError",
+    "UnsupportedCutError",
     "Verdict",
     "VerifiedRange",
     "WorkerLostError",

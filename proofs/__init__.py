@@ -17,6 +17,7 @@ from proofs.errors import (
     ProofError,
     RootMismatchError,
     UnknownSchemeError,
+    UnorderedSchemeError,
 )
 from proofs.fold import LEAF, NODE, STEM, VALUE, Frontier, Item, fold, frontier_root, leaf_items, state_root
 from proofs.kernel import Kernel, KernelUnavailableError, get_kernel
@@ -58,6 +59,7 @@ __all__ = [
     "RootMismatchError",
     "Scheme",
     "UnknownSchemeError",
+    "UnorderedSchemeError",
     "VerifiedRange",
     "Write",
     "account_nodes",

@@ -8,7 +8,8 @@
     ├─ IncompleteRangeError   a proof that does not reach the range it claims
     ├─ RootMismatchError      everything is well formed and folds to another root
     ├─ MissingNodeError       a node that a proof should hold and does not
-    └─ UnknownSchemeError     no scheme of that name
+    ├─ UnknownSchemeError     no scheme of that name
+    └─ UnorderedSchemeError   a scheme whose trie has another order than its keys
 
 The classes say what is wrong, never who is to blame: the caller knows where the bytes came from.
 """
@@ -91,6 +92,15 @@ class UnknownSchemeError(ProofError):
         self.name = name
         self.known = known
         super().__init__(f"unknown scheme {name!r}; known: {', '.join(known)}")
+
+
+class UnorderedSchemeError(ProofError):
+    """The order of the scheme's trie is not the byte order of its keys, so that key ranges are no parts of it."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"scheme {name!r} cannot be mirrored: {reason}; write it over transformed keys")
 
 
 def _short(key: bytes) -> str:

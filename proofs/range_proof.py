@@ -132,7 +132,7 @@ def prove_range(scheme: Scheme, left: Frontier, first: bytes | None, last: bytes
         return RangeProof(b"", None, (), ())
     start = bound_between(scheme, left[-1][0], first) if left else b""
     end = bound_between(scheme, last, right[0][0]) if right else None
-    if scheme.capabilities.additive:
+    if not scheme.capabilities.chunk_proofs:
         return RangeProof(start, end, (), ())
     return RangeProof(
         start, end, tuple(_wire(scheme, item) for item in left), tuple(_wire(scheme, item) for item in right)

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
+from proofs.errors import UnorderedSchemeError
 from proofs.path import Path
 
 Write = tuple[bytes, bytes | None]
@@ -38,16 +40,36 @@ class Capabilities:
     """Smallest and largest legal key, in bytes."""
     value_bytes_max: int
     """Largest legal value, in bytes."""
-    has_code: bool = False
-    """Whether leaves name code blobs that travel beside the state."""
+    order_preserving: bool = True
+    """Whether the order of the trie is the byte order of the keys: a condition, because every key range must be a part
+    of the trie. A chain whose trie has another order is refused (`check_order`); its scheme is written over keys that
+    are stored under a transform."""
     additive: bool = False
-    """Whether the root is a sum: then no chunk proves anything by itself, and all chunks together prove everything.
-    There are no range proofs short of the whole state and no proof reads, and a restore stages everything first."""
+    """Whether the root is a sum: then no chunk proves anything by itself, and all chunks together prove everything. A
+    restore stages everything first, and convicts a peer only when replacing its one disputed chunk makes the total
+    right."""
+    code_digest: Callable[[bytes], bytes] | None = None
+    """By which leaves name code blobs (32 bytes) that travel beside the state; None: they name none."""
     value_hash: Callable[[bytes], bytes] | None = None
     """By which a leaf commits to its value (32 bytes), where it does not commit to the value itself. Then `leaf` takes
     a HashedValue too, and a value whose hash is kept need not be read to fold it."""
     proof_encodings: tuple[str, ...] = ()
     """Encodings of the chain's own that open into our items, by name."""
+
+    @property
+    def chunk_proofs(self) -> bool:
+        """Whether a range of leaves can be proven under the root by itself: chunks, proof reads, spines."""
+        return not self.additive
+
+    @property
+    def subtree_cuts(self) -> bool:
+        """Whether chunks can follow the shape of the trie: a sum has none."""
+        return not self.additive
+
+    @property
+    def has_code(self) -> bool:
+        """Whether leaves name code blobs."""
+        return self.code_digest is not None
 
 
 class Scheme(Protocol):
@@ -134,3 +156,21 @@ class Scheme(Protocol):
     def code_hash(self, key: bytes, value: bytes) -> bytes | None:
         """Hash of the code blob that this leaf names, or None."""
         ...
+
+
+def check_order(scheme: Scheme) -> None:
+    """Refuse a scheme whose trie does not have the byte order of its keys: by what it declares, and by its path.
+
+    The path is asked for the digits at which neighbours part, for all values of a byte.
+
+    Raises:
+        UnorderedSchemeError
+    """
+    if not scheme.capabilities.order_preserving:
+        raise UnorderedSchemeError(scheme.name, "it declares another order")
+    path, size = scheme.path, max(scheme.capabilities.key_sizes[0], 1)
+    keys = [bytes(size - 1) + bytes((last,)) for last in range(256)]
+    for low, high in pairwise(keys):
+        depth = path.parting(low, high)
+        if path.digit(low, depth) >= path.digit(high, depth):
+            raise UnorderedSchemeError(scheme.name, f"its path puts key {low.hex()} behind {high.hex()}")

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from proofs import SCHEMES
 from sidecar.errors import ConfigError
-from sync.manifest import Cut
+from sync.manifest import RANGE, SUBTREE, Cut
 from sync.root import parse_hex
 
 __all__ = ["Config", "load_config", "parse_listen", "to_toml"]
@@ -168,12 +168,15 @@ def load_config(path: Path) -> Config:
     """
     _check_variables()
     try:
-        return Config(**_read(path))
+        config = Config(**_read(path))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or str(path)
         reasons = {"extra_forbidden": "no such setting", "missing": "is missing"}
         raise ConfigError(key, reasons.get(first["type"], first["msg"].removeprefix("Value error, "))) from error
+    if config.checkpoint.cut == SUBTREE and not SCHEMES[config.mirror.scheme].capabilities.subtree_cuts:
+        raise ConfigError("checkpoint.cut", f"a state of {config.mirror.scheme} has no subtrees; set it to {RANGE}")
+    return config
 
 
 def to_toml(config: Config) -> str:

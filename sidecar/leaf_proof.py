@@ -44,7 +44,7 @@ def prove_leaf(mirror: Mirror, key: bytes, root_hash: bytes) -> tuple[RangeProof
         UnprovableError: the root is a sum.
     """
     scheme = mirror.scheme
-    if scheme.capabilities.additive:
+    if not scheme.capabilities.chunk_proofs:
         raise UnprovableError(key, key + b"\0", "no part of a sum can be proven, only the whole state")
     leaf = _leaf_around(mirror, key)
     if leaf is None:

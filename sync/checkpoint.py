@@ -31,16 +31,21 @@ from proofs import (
     get_scheme,
     prove_range,
 )
-from proofs.hashing import keccak256
 from sync.checkpoint_store import CheckpointInfo, CheckpointStore, Staging
 from sync.chunk import encode_proof_part, encode_run_part
 from sync.chunk_name import CODE_CHUNK
 from sync.compression import LEVEL_DEFAULT, LEVEL_MAX
 from sync.cut import LeafView, code_runs, cut_runs
-from sync.errors import CheckpointMismatchError, CodeUnavailableError, InvalidStateError, OversizeError
+from sync.errors import (
+    CheckpointMismatchError,
+    CodeUnavailableError,
+    InvalidStateError,
+    OversizeError,
+    UnsupportedCutError,
+)
 from sync.fold_pool import FoldedRun, default_workers, folded_runs
 from sync.limits import Limits
-from sync.manifest import CodeEntry, Cut, LeafEntry, Manifest
+from sync.manifest import SUBTREE, CodeEntry, Cut, LeafEntry, Manifest
 from sync.monitor import MONITOR_NONE, Monitor
 from sync.object_store import os_errors
 from sync.root import Root
@@ -74,6 +79,7 @@ def create_checkpoint(
         WorkerLostError: a worker process died.
         CodeUnavailableError: an account's code is not there, or is other code.
         CheckpointExistsError: this very checkpoint is in the store already.
+        UnsupportedCutError: subtrees of a sum.
         OversizeError: the checkpoint would exceed the store's Limits, so that nobody could restore it.
         StoreLockedError, StoreAccessError: from the store.
         UnknownSchemeError, ValueError: arguments that cannot be meant.
@@ -231,11 +237,12 @@ class _Creation:
         return tuple(entries)
 
     def _blobs(self) -> Iterator[tuple[bytes, bytes]]:
+        digest = self._scheme.capabilities.code_digest
         for code_hash in sorted(self._code_hashes):
             blob = self._view.blob(code_hash)
             if blob is None:
                 raise CodeUnavailableError(code_hash, "the mirror does not have it")
-            if keccak256(blob) != code_hash:
+            if digest is None or digest(blob) != code_hash:
                 raise CodeUnavailableError(code_hash, "the mirror has other code under this hash")
             if len(blob) > self._limits.code_bytes_max:
                 allowed = self._limits.code_bytes_max
@@ -257,6 +264,8 @@ def _check_arguments(view: LeafView, root: Root, cut: Cut, *, workers: int, leve
         raise ValueError(f"nobody would restore chunks of {cut.chunk_leaves} leaves; limit {limits.chunk_leaves_max}")
     if cut.chunk_bytes_max > limits.chunk_bytes_max:
         raise ValueError(f"nobody would restore chunks of {cut.chunk_bytes_max} bytes; limit {limits.chunk_bytes_max}")
+    if cut.kind == SUBTREE and not get_scheme(root.scheme).capabilities.subtree_cuts:
+        raise UnsupportedCutError(cut.kind, root.scheme)
 
 
 def _frontier(items: list[Item]) -> Frontier:

@@ -14,7 +14,6 @@ from typing import Final
 
 from proofs import Kernel, LeafRun, RangeProof, Scheme, VerifiedRange, get_kernel, verify_range
 from proofs.errors import IncompleteRangeError, InvalidLeafError, MalformedProofError
-from proofs.hashing import keccak256
 from sync.chunk_name import CHUNK_FORMAT, CODE_CHUNK, LEAF_CHUNK
 from sync.compression import LEVEL_DEFAULT, compress, decompress
 from sync.errors import DigestMismatchError, FormatError, OversizeError, UnsupportedFormatError
@@ -135,7 +134,7 @@ def accept_leaf_chunk(
     Raises:
         ProofError: as `verify_leaf_chunk`, or a leaf outside the range, or proof nodes where none can prove anything.
     """
-    if not scheme.capabilities.additive:
+    if scheme.capabilities.chunk_proofs:
         return verify_leaf_chunk(scheme, root_hash, chunk, entry, end, kernel=kernel).run
     if chunk.proof != RangeProof(entry.start, end, (), ()):
         raise IncompleteRangeError(entry.start, "a chunk of a sum has bounds and no proof nodes")
@@ -153,12 +152,13 @@ def verify_code(scheme: Scheme, blobs: LeafRun, entry: CodeEntry) -> None:
         InvalidLeafError: a blob with another hash.
         IncompleteRangeError: a run that begins elsewhere, or code where the scheme has none.
     """
-    if not scheme.capabilities.has_code:
+    digest = scheme.capabilities.code_digest
+    if digest is None:
         raise IncompleteRangeError(entry.start, f"leaves of {scheme.name} name no code")
     if blobs.keys[0] != entry.start:
         raise IncompleteRangeError(entry.start, "the code begins elsewhere than the manifest announces")
     for code_hash, blob in blobs:
-        if keccak256(blob) != code_hash:
+        if digest(blob) != code_hash:
             raise InvalidLeafError(code_hash, "the code has another hash")
 
 

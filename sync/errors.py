@@ -19,6 +19,7 @@
     │  ├─ CheckpointMismatchError  expected, computed         → the leaves are not those of the root
     │  ├─ InvalidStateError        reason                     → leaves that no state can hold
     │  ├─ CodeUnavailableError     code_hash, reason          → a leaf names code that is not there
+    │  ├─ UnsupportedCutError      kind, scheme               → the scheme's trie has no such parts
     │  ├─ WorkerLostError          workers                    → a process was killed: try with fewer
     │  ├─ StoreLockedError         path
     │  └─ StoreAccessError         path, reason
@@ -67,6 +68,7 @@ __all__ = [
     "StoreLockedError",
     "SyncError",
     "UnprovableError",
+    "UnsupportedCutError",
     "UnsupportedFormatError",
     "WorkerLostError",
 ]
@@ -238,6 +240,17 @@ class CodeUnavailableError(CheckpointError):
         self.code_hash = code_hash
         self.reason = reason
         super().__init__(f"code {code_hash.hex()}: {reason}")
+
+
+class UnsupportedCutError(CheckpointError):
+    """A cut along subtrees of a state that has none: its root is a sum."""
+
+    hint = "cut by ranges, the default"
+
+    def __init__(self, kind: str, scheme: str) -> None:
+        self.kind = kind
+        self.scheme = scheme
+        super().__init__(f"a state of {scheme} cannot be cut by {kind}")
 
 
 class WorkerLostError(CheckpointError):

@@ -7,14 +7,16 @@ announce the same bytes for the same range, and all of them count only together.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from operator import attrgetter
+from typing import Final, NamedTuple, Protocol
 
 from proofs import get_scheme
 from sync.coverage import Coverage
 from sync.manifest import LeafEntry
 
-__all__ = ["Held", "HeldRange", "ProvenRanges", "StagedRanges", "held_ranges", "overlaps", "range_of"]
+__all__ = ["DisjointRanges", "Held", "HeldRange", "ProvenRanges", "StagedRanges", "held_ranges", "overlaps", "range_of"]
 
 
 class HeldRange(NamedTuple):
@@ -23,6 +25,42 @@ class HeldRange(NamedTuple):
     start: bytes
     end: bytes | None
     digest: bytes = b""
+
+
+_START: Final = attrgetter("start")
+
+
+class DisjointRanges:
+    """Ranges in key order. INVARIANT: no two overlap; one that is added displaces those that it overlaps."""
+
+    def __init__(self, held: Iterable[HeldRange] = ()) -> None:
+        self._ranges: list[HeldRange] = []
+        for one in held:
+            self.add(one)
+
+    def __len__(self) -> int:
+        return len(self._ranges)
+
+    def __contains__(self, held: HeldRange) -> bool:
+        return held in self._ranges[self._place(held)]
+
+    def overlapping(self, held: HeldRange) -> list[HeldRange]:
+        """Those that have a key in common with it, in key order."""
+        return self._ranges[self._place(held)]
+
+    def add(self, held: HeldRange) -> list[HeldRange]:
+        """Take it in; those displaced."""
+        place = self._place(held)
+        displaced = self._ranges[place]
+        self._ranges[place] = [held]
+        return displaced
+
+    def _place(self, held: HeldRange) -> slice:
+        first = bisect_right(self._ranges, held.start, key=_START)
+        if first and overlaps(self._ranges[first - 1], held):
+            first -= 1
+        last = len(self._ranges) if held.end is None else bisect_left(self._ranges, held.end, lo=first, key=_START)
+        return slice(first, last)
 
 
 class Held(Protocol):
@@ -79,14 +117,17 @@ class StagedRanges:
     counts_alone = False
 
     def __init__(self, held: Iterable[HeldRange] = ()) -> None:
-        self._held = set(held)
+        self._held = DisjointRanges(held)
         self._wanted: frozenset[HeldRange] = frozenset()
+        self._lacking: set[HeldRange] = set()
 
     def begin(self, wanted: Iterable[HeldRange]) -> None:
         self._wanted = frozenset(wanted)
+        self._lacking = {one for one in self._wanted if one not in self._held}
 
     def add(self, held: HeldRange) -> None:
-        self._held = {other for other in self._held if not overlaps(other, held)} | {held}
+        self._lacking.update(self._wanted.intersection(self._held.add(held)))
+        self._lacking.discard(held)
 
     def covers(self, wanted: HeldRange) -> bool:
         return wanted in self._held
@@ -94,7 +135,7 @@ class StagedRanges:
     @property
     def whole(self) -> bool:
         """Exactly the chunks of the manifest that is worked, and no other leaf."""
-        return bool(self._wanted) and self._wanted == self._held
+        return bool(self._wanted) and not self._lacking and len(self._held) == len(self._wanted)
 
 
 def held_ranges(scheme: str, held: Iterable[HeldRange]) -> Held:

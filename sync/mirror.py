@@ -18,7 +18,6 @@ from typing import Literal, Self
 from flatdb import FlatDB, FrozenView, HeightRecord, Identity, Preset, StoreLimits, Violation, WriteLog
 from flatdb.errors import FlatDBError, InvalidWriteLogError
 from proofs import InvalidLeafError, Kernel, ProofError, Scheme, get_scheme
-from proofs.hashing import keccak256
 from sync.errors import MirrorMismatchError
 from sync.monitor import MONITOR_NONE, Monitor
 from sync.root import Root
@@ -215,10 +214,11 @@ class Mirror:
                     self.scheme.check_leaf(key, value)
                 except InvalidLeafError as error:
                     raise InvalidWriteLogError(f"height {write_log.height}, writes[{index}]", str(error)) from error
-        if write_log.code and not self.scheme.capabilities.has_code:
+        digest = self.scheme.capabilities.code_digest
+        if write_log.code and digest is None:
             raise InvalidWriteLogError("code", f"leaves of {self.scheme.name} name no code")
         for index, (code_hash, blob) in enumerate(write_log.code):
-            if keccak256(blob) != code_hash:
+            if digest is not None and digest(blob) != code_hash:
                 raise InvalidWriteLogError(f"height {write_log.height}, code[{index}]", "the code has another hash")
 
     def _verify(self, write_log: WriteLog, monitor: Monitor) -> None:

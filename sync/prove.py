@@ -96,7 +96,7 @@ class _Request:
         self._end = end
         self._manifest: Manifest = store.manifest(digest)
         self._scheme: Scheme = get_scheme(self._manifest.root.scheme)
-        if self._scheme.capabilities.additive:
+        if not self._scheme.capabilities.chunk_proofs:
             raise UnprovableError(start, end, "no part of a sum can be proven, only the whole state")
         starts = [entry.start for entry in self._manifest.leaf_chunks]
         first = bisect_right(starts, start) - 1

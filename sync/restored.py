@@ -20,7 +20,7 @@ from flatdb.errors import DatabaseCorruptError, DatabaseLockedError, RestoreKeyC
 from proofs import Kernel, ProofError, get_scheme
 from sync.coverage import KeyRange
 from sync.errors import NoSpaceError, RestoreConflictError
-from sync.held import HeldRange, overlaps
+from sync.held import DisjointRanges, HeldRange
 from sync.judge import VerifiedChunk
 from sync.limits import Limits
 from sync.monitor import NullMonitor
@@ -68,6 +68,7 @@ class RestoredState:
         self._scheme = get_scheme(root.scheme)
         self._kernel = kernel
         self._db = _stage(path, root, limits)
+        self._disputable = DisjointRanges(one for one in self.ranges() if one.digest)
 
     def ranges(self) -> list[HeldRange]:
         """Key ranges whose leaves are durable: proven, or staged under the digest of their run."""
@@ -112,9 +113,9 @@ class RestoredState:
         request, run = chunk.request, chunk.run
         held = HeldRange(request.entry.start, request.end, request.entry.run_digest)
         # What is staged may be disputed: it gives way to whatever the manifest that is worked now says.
-        old = (other for other in self.ranges() if overlaps(other, held))
-        obsolete = {_encode_staged(other): (other.start, other.end) for other in old}
+        obsolete = {_encode_staged(old): (old.start, old.end) for old in self._disputable.overlapping(held)}
         self._db.replace(_encode_staged(held), run, held.start, held.end, obsolete=obsolete)
+        self._disputable.add(held)
 
     def fold(self, advanced: Callable[[int], None], stopped: Callable[[], bool]) -> Fold | None:
         """Fold every leaf of the database, from its own disk, in one pass. None if `stopped` says so on the way.

@@ -78,7 +78,7 @@ class _Check:
         if self._scheme.capabilities.has_code:
             hashes = (self._scheme.code_hash(key, value) for key, value in chunk.run)
             self._named.update(code_hash for code_hash in hashes if code_hash is not None)
-        if not self._scheme.capabilities.additive:
+        if self._scheme.capabilities.chunk_proofs:
             yield from self._section(index, chunk)
 
     def code_chunk(self, entry: CodeEntry) -> Iterator[Violation]:
@@ -97,7 +97,7 @@ class _Check:
 
     def total(self) -> Iterator[Violation]:
         """Where the root is a sum, the chunks prove nothing until all of them add up to it; read them once more."""
-        if not self._scheme.capabilities.additive or not self._complete:
+        if self._scheme.capabilities.chunk_proofs or not self._complete:
             return
         computed = fold_leaves(self._scheme, self._leaves(), kernel=self._kernel)
         if computed != self._manifest.root.hash:

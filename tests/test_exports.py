@@ -28,14 +28,15 @@ PUBLIC = {
     "PeerUnavailableError", "ProofError", "RangeProof", "Report", "Restore", "RestoreConflictError",
     "RestoreError", "RestoreMismatchError", "RestoreState", "Root", "RootMismatchError", "StateChanged",
     "StoreAccessError", "StoreLockedError", "SyncError", "UnknownSchemeError", "UnknownSuffixError",
-    "UnprovableError", "Verdict",
+    "UnprovableError", "UnsupportedCutError", "Verdict",
     "VerifiedRange", "WorkerLostError", "WriteLog", "create_checkpoint", "get_scheme", "make_app", "prove",
     "restore", "verify_range",
 }  # fmt: skip
 # The same name in two packages, so that neither can be exported; their roots and FormatError are.
 AMBIGUOUS = {"UnsupportedFormatError"}
-# Raised only where the public names do not reach: staging a restore, the catalog, decoders below `restore`.
-INTERNAL = {"CatalogCorruptError", "DigestMismatchError", "RestoreKeyConflictError"}
+# Raised only where the public names do not reach: staging a restore, the catalog, decoders below `restore`, the table
+# of schemes.
+INTERNAL = {"CatalogCorruptError", "DigestMismatchError", "RestoreKeyConflictError", "UnorderedSchemeError"}
 
 
 def test_names_are_sorted_unique_and_there() -> None:

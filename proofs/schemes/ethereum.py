@@ -95,7 +95,7 @@ class Ethereum:
     name = "ethereum"
     path = AccountPath()
     empty_root = EMPTY_ROOT
-    capabilities = Capabilities(key_sizes=(HASH_SIZE, 2 * HASH_SIZE), value_bytes_max=110, has_code=True)
+    capabilities = Capabilities(key_sizes=(HASH_SIZE, 2 * HASH_SIZE), value_bytes_max=110, code_digest=keccak256)
 
     def check_leaf(self, key: bytes, value: bytes) -> None:
         if len(key) == HASH_SIZE:

@@ -14,6 +14,7 @@ from proofs import (
     ProofError,
     RootMismatchError,
     UnknownSchemeError,
+    UnorderedSchemeError,
 )
 
 KEY = b"\xab" * 10_000
@@ -27,6 +28,7 @@ ERRORS = [
     RootMismatchError(bytes(32), bytes(32)),
     MissingNodeError(KEY, bytes(32)),
     UnknownSchemeError("name", ("mkvs",)),
+    UnorderedSchemeError("name", "reason"),
 ]
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from proofs import SCHEMES, InvalidLeafError, UnknownSchemeError, get_scheme
+from proofs import SCHEMES, InvalidLeafError, Scheme, UnknownSchemeError, UnorderedSchemeError, get_scheme
+from proofs.path import BitPath
+from proofs.schemes import scheme_table
+from proofs.schemes.jam import JAM
+from proofs.schemes.mkvs import MKVS
 from tests.model import MODELS
 from tests.proofs.states import GENERATORS
 
@@ -42,6 +48,42 @@ def test_capabilities(name: str) -> None:
         with pytest.raises(InvalidLeafError):
             scheme.check_leaf(bytes(smallest - 1), b"\x01")
     assert capabilities.value_bytes_max > 0
+
+
+def test_a_sum_has_neither_proofs_nor_subtrees() -> None:
+    """Fails if a capability that follows from another contradicts it."""
+    for name in SCHEMES:
+        capabilities = get_scheme(name).capabilities
+        assert capabilities.chunk_proofs is capabilities.subtree_cuts is (name != "solana-lattice")
+
+
+class LowBitFirst(BitPath):
+    """The order of JAM's trie before Gray Paper 0.4: the least significant bit of each byte first."""
+
+    def digit(self, key: bytes, depth: int) -> int:
+        return key[depth >> 3] >> (depth & 7) & 1
+
+    def parting(self, a: bytes, b: bytes) -> int:
+        return next(depth for depth in range(8 * len(a)) if self.digit(a, depth) != self.digit(b, depth))
+
+
+class LowBitFirstJAM(JAM):
+    name = "jam-low-bit-first"
+    path = LowBitFirst()
+
+
+class DeclaredJAM(JAM):
+    name = "jam-declared"
+    capabilities = replace(JAM.capabilities, order_preserving=False)
+
+
+@pytest.mark.parametrize("scheme", [LowBitFirstJAM(), DeclaredJAM()], ids=lambda scheme: scheme.name)
+def test_a_trie_of_another_order_is_refused(scheme: Scheme) -> None:
+    """Fails if a scheme gets into the table whose key ranges are no parts of its trie, declared or not."""
+    with pytest.raises(UnorderedSchemeError) as caught:
+        scheme_table(MKVS(), scheme)
+    assert caught.value.name == scheme.name
+    assert "transformed keys" in str(caught.value)
 
 
 def test_no_ethereum_value_is_longer_than_promised() -> None:

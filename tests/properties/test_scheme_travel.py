@@ -13,6 +13,7 @@ from flatdb import FlatDB
 from proofs import SCHEMES, LeafRun, get_kernel, get_scheme, leaf_items, leaf_run, state_root
 from sync.checkpoint import create_checkpoint
 from sync.checkpoint_store import CheckpointStore
+from sync.errors import UnsupportedCutError
 from sync.limits import Limits
 from sync.manifest import RANGE, SUBTREE, Cut
 from sync.restore import Restore
@@ -22,7 +23,7 @@ from tests.properties.scheme_states import STATES
 from tests.simnet import INLINE, SimFetcher, SimPeer, chunks_only, flip, run_stepped
 from tests.sync.states import HEIGHT, MemoryView
 
-CUTS = (Cut(RANGE, chunk_leaves=3), Cut(SUBTREE, chunk_leaves=3))
+BY_RANGE, BY_SUBTREE = Cut(RANGE, chunk_leaves=3), Cut(SUBTREE, chunk_leaves=3)
 LIMITS = Limits(attempts_max=4)
 
 
@@ -40,7 +41,10 @@ def test_checkpoint_and_restore(name: str) -> None:
 def travel(name: str, state: dict[bytes, bytes], folder: Path) -> None:
     root = Root(name, "", b"", HEIGHT, state_root(get_scheme(name), leaf_items(sorted(state.items()))))
     store = CheckpointStore.folder(folder / "store")
-    digests = {create_checkpoint(MemoryView(state), root, store, cut=cut).digest for cut in CUTS}
+    digests = {create_checkpoint(MemoryView(state), root, store, cut=cut).digest for cut in _cuts(name)}
+    if not get_scheme(name).capabilities.subtree_cuts:
+        with pytest.raises(UnsupportedCutError):
+            create_checkpoint(MemoryView(state), root, store, cut=BY_SUBTREE)
     for digest in digests:
         assert not list(verify_checkpoint(store, digest))
     liar = SimPeer(store, answer=chunks_only(lambda honest: flip(honest, -1)))
@@ -49,6 +53,10 @@ def travel(name: str, state: dict[bytes, bytes], folder: Path) -> None:
         assert dict(db.scan()) == state
         assert db.head is not None
         assert (db.head.height, db.head.root, db.head.verified) == (HEIGHT, root.hash, True)
+
+
+def _cuts(name: str) -> tuple[Cut, ...]:
+    return (BY_RANGE, BY_SUBTREE) if get_scheme(name).capabilities.subtree_cuts else (BY_RANGE,)
 
 
 async def restored(root: Root, peers: dict[str, SimPeer], to: Path) -> None:

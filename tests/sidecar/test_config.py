@@ -79,6 +79,10 @@ def test_what_is_printed_reads_back(file: Path, tmp_path: Path) -> None:
         (MINIMAL.replace('path = "mirror"', 'path = "mirror"\nnamespace = "0xzz"'), "mirror.namespace"),
         (MINIMAL.replace('store = "store"', 'store = "store"\nkeep_last = 0'), "checkpoint.keep_last"),
         (MINIMAL.replace('path = "logs.ndjson"', 'path = "l"\npoll_s = 0'), "source.poll_s"),
+        (
+            MINIMAL.replace("mkvs", "solana-lattice").replace('store = "store"', 'store = "store"\ncut = "subtree"'),
+            "checkpoint.cut",
+        ),
     ],
 )
 def test_refusals_name_the_key(file: Path, text: str, key: str) -> None:

@@ -30,6 +30,7 @@ CASES: dict[type[errors.SyncError], errors.SyncError] = {
         errors.CheckpointMismatchError(expected=b"\1", computed=b"\2"),
         errors.InvalidStateError("slots without their account"),
         errors.CodeUnavailableError(b"\1", "gone"),
+        errors.UnsupportedCutError("subtree", "solana-lattice"),
         errors.WorkerLostError(3),
         errors.StoreLockedError(Path("store")),
         errors.StoreAccessError(Path("store"), "full"),

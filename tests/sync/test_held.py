@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.held import HeldRange, ProvenRanges, StagedRanges, held_ranges, overlaps
+from sync.held import DisjointRanges, HeldRange, ProvenRanges, StagedRanges, held_ranges, overlaps
 
 BOUNDS = tuple(bytes((number,)) for number in range(6))
 
@@ -49,6 +49,34 @@ def test_staged_ranges_count_by_their_bytes_and_all_together(added: list[HeldRan
     held.begin(wanted)
     assert [held.covers(one) for one in wanted] == [one in model for one in wanted]
     assert held.whole == (bool(wanted) and set(wanted) == set(model))
+
+
+@given(st.lists(_ranges(), max_size=8), _ranges())
+def test_what_is_added_displaces_what_it_overlaps(added: list[HeldRange], wanted: HeldRange) -> None:
+    held = DisjointRanges()
+    model: list[HeldRange] = []
+    for one in added:
+        displaced = [other for other in model if keys_in(other) & keys_in(one)]
+        model = [other for other in model if other not in displaced] + [one]
+        assert held.overlapping(one) == sorted(displaced, key=lambda other: other.start)
+        assert held.add(one) == sorted(displaced, key=lambda other: other.start)
+        assert len(held) == len(model)
+    assert (wanted in held) == (wanted in model)
+    assert held.overlapping(wanted) == sorted(
+        (one for one in model if keys_in(one) & keys_in(wanted)), key=lambda one: one.start
+    )
+
+
+@given(st.lists(_ranges(), max_size=8), st.lists(_ranges(), max_size=4))
+def test_staged_ranges_become_whole_whatever_the_order(added: list[HeldRange], wanted: list[HeldRange]) -> None:
+    """Fails if what is displaced after a manifest is begun is not missed, or what comes back still is."""
+    held = StagedRanges()
+    held.begin(wanted)
+    model: list[HeldRange] = []
+    for one in [*added, *wanted]:
+        held.add(one)
+        model = [other for other in model if not keys_in(other) & keys_in(one)] + [one]
+        assert held.whole == (bool(wanted) and set(wanted) == set(model))
 
 
 def test_the_scheme_decides() -> None:
