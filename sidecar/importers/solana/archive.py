@@ -80,19 +80,30 @@ class _Unpacked:
     def read(self, size: int) -> bytes:
         parts = []
         while size:
-            try:
-                part = self._source.read(size)
-            except zstandard.ZstdError as error:
-                raise InvalidImportError(f"archive at byte {self.at}", f"damaged zstd stream: {error}") from error
+            part = self._part(size)
             if not part:
                 raise InvalidImportError(f"archive at byte {self.at}", "ends inside an entry")
-            self.at += len(part)
-            self._left -= len(part)
-            if self._left < 0:
-                raise InvalidImportError(f"archive at byte {self.at}", "unpacks to more bytes than allowed")
             parts.append(part)
             size -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def finish(self) -> None:
+        """Read on behind the end mark: padding, and at the frame's end its checksum, which only this makes count."""
+        while part := self._part(_COPY_BYTES):
+            if part.strip(b"\0"):
+                raise InvalidImportError(f"archive at byte {self.at - len(part)}", "goes on behind its end mark")
+
+    def _part(self, size: int) -> bytes:
+        """At least one byte and at most `size`, or nothing at the stream's end."""
+        try:
+            part = self._source.read(size)
+        except zstandard.ZstdError as error:
+            raise InvalidImportError(f"archive at byte {self.at}", f"damaged zstd stream: {error}") from error
+        self.at += len(part)
+        self._left -= len(part)
+        if self._left < 0:
+            raise InvalidImportError(f"archive at byte {self.at}", "unpacks to more bytes than allowed")
+        return part
 
 
 def read_archive(file: IO[bytes], limits: SnapshotLimits) -> Iterator[ArchiveEntry]:
@@ -116,6 +127,7 @@ def read_archive(file: IO[bytes], limits: SnapshotLimits) -> Iterator[ArchiveEnt
             entry = ArchiveEntry(header.name, header.size, stream)
             yield entry
             entry.skip()
+        stream.finish()
 
 
 def _header(stream: _Unpacked) -> tarfile.TarInfo | None:

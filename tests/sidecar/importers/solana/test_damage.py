@@ -73,7 +73,8 @@ class Archive:
     def __init__(self, solana: Path, name: str, scratch: Path) -> None:
         self.name = name
         self.scratch = scratch
-        self.raw = zstandard.ZstdDecompressor().decompressobj().decompress((solana / name).read_bytes())
+        self.stored = (solana / name).read_bytes()
+        self.raw = zstandard.ZstdDecompressor().decompressobj().decompress(self.stored)
         self.base = self._base(solana) if name == INCREMENTAL else None
         self.honest = self.read(self.raw)
 
@@ -85,9 +86,12 @@ class Archive:
         return Base(full.manifest.slot, full.manifest.lattice, full.manifest.capitalization, state.get)
 
     def read(self, raw: bytes) -> Result:
+        return self.read_stored(zstandard.compress(raw, 1))
+
+    def read_stored(self, stored: bytes) -> Result:
         name = None if self.name == FIXTURE else parse_name(self.name)
         with ExternalSorter(self.scratch) as records:
-            found = read_snapshot(io.BytesIO(zstandard.compress(raw, 1)), name, records)
+            found = read_snapshot(io.BytesIO(stored), name, records)
             leaves = tuple(found.leaves() if self.base is None else found.write_log(self.base).writes)
         manifest = found.manifest
         return Result((manifest.slot, manifest.hash, manifest.parent_hash, manifest.capitalization, found.root), leaves)
@@ -135,8 +139,12 @@ Outcome = Result | InvalidImportError | SnapshotMismatchError
 
 
 def outcome(archive: Archive, at: int, bits: int) -> Outcome:
+    return attempt(partial(archive.flipped, at, bits))
+
+
+def attempt(read: Callable[[], Result]) -> Outcome:
     try:
-        return archive.flipped(at, bits)
+        return read()
     except (InvalidImportError, SnapshotMismatchError) as error:
         return error
 
@@ -197,6 +205,15 @@ def check_beside(archive: Archive, at: int, bits: int) -> None:
     else:
         assert result.where
         assert not isinstance(result, DamagedSnapshotError)
+
+
+def test_every_nth_byte_of_the_compressed_stream(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails if a stream that decompresses to something else passes for the honest one, or is refused without place."""
+    monkeypatch.setattr(reader, "find_damage", partial(find_damage, work_bytes_max=0))
+    for index, at in enumerate(range(0, len(archive.stored), 7)):
+        flipped = archive.stored[:at] + bytes((archive.stored[at] ^ 1 << index % 8,)) + archive.stored[at + 1 :]
+        result = attempt(partial(archive.read_stored, flipped))
+        assert result == archive.honest if isinstance(result, Result) else result.where
 
 
 @pytest.mark.slow

@@ -247,6 +247,30 @@ def test_a_cut_off_archive(solana: Path, sorter: ExternalSorter, left: float) ->
         read(archive[: int(len(archive) * left)], sorter)
 
 
+def test_the_checksum_at_the_end_of_the_stream_counts(solana: Path, sorter: ExternalSorter) -> None:
+    """Fails if reading stops at the end mark: then the frame's checksum behind it is never compared."""
+    archive = (solana / f"{FIXTURE}.tar.zst").read_bytes()
+    assert zstandard.get_frame_parameters(archive).has_checksum
+    with pytest.raises(InvalidImportError) as caught:
+        read(flip(len(archive) - 1)(archive), sorter)
+    assert "checksum" in caught.value.reason
+
+
+@pytest.mark.parametrize("behind", [bytes(512) + b"\1", b"\1", bytes(3 << 20) + b"\1"])
+def test_an_archive_goes_on_with_padding_only(solana: Path, sorter: ExternalSorter, behind: bytes) -> None:
+    raw = zstandard.ZstdDecompressor().decompressobj().decompress((solana / FULL).read_bytes())
+    read(zstandard.compress(raw + bytes(len(behind))), sorter)
+    with pytest.raises(InvalidImportError) as caught:
+        read(zstandard.compress(raw + behind), sorter)
+    assert caught.value.where.startswith("archive at byte ")
+
+
+def test_padding_without_end_stops_at_the_limit(solana: Path, sorter: ExternalSorter) -> None:
+    raw = zstandard.ZstdDecompressor().decompressobj().decompress((solana / FULL).read_bytes())
+    with pytest.raises(InvalidImportError):
+        read(zstandard.compress(raw + bytes(8 << 20)), sorter, limits=SnapshotLimits(unpacked_bytes_max=len(raw) + 512))
+
+
 def test_a_missing_or_short_account_file(solana: Path, sorter: ExternalSorter) -> None:
     archive = (solana / FULL).read_bytes()
     with pytest.raises(InvalidImportError):
