@@ -2,7 +2,8 @@
 
     load      `--heights` small write logs of `--puts` puts of 100 bytes, one behind the other, until all are durable
     follow    over `--leaves` leaves: `--logs` write logs of 500 puts of 100 bytes, then a tenth as many of 20,000 puts
-              of 1 kB (`--large-puts`), each durable before the next
+              of 1 kB (`--large-puts`), each durable before the next; then the root of the whole state, as for a
+              checkpoint
     serve     `--gets` random reads of leaves that are there and of as many that are not, of a mirror of `--leaves`
               leaves that is open read-only, after as many reads that are not timed
 
@@ -94,12 +95,16 @@ def _follow(preset: Preset, filled: Path, options: argparse.Namespace) -> Fields
     with Mirror.open(path, preset=preset) as mirror:
         small = _seconds(mirror, _write_logs(rng, 2, options.logs, SMALL_PUTS, SMALL_BYTES))
         large = _seconds(mirror, _write_logs(rng, 2 + options.logs, large_count, options.large_puts, LARGE_BYTES))
+        began = time.perf_counter()
+        mirror.root()
+        root_seconds = time.perf_counter() - began
     cpu_seconds = time.process_time() - began_cpu
     shutil.rmtree(path)
     return {
         **{f"small_ms_{name}": value for name, value in _percentiles(small).items()},
         **{f"large_ms_{name}": value for name, value in _percentiles(large).items()},
         "writes_per_second": SMALL_PUTS * len(small) / sum(small),
+        "root_seconds": root_seconds,
         "cpu_seconds": cpu_seconds,
     }
 

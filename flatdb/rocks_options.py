@@ -20,20 +20,24 @@ __all__ = ["SETTINGS", "Settings", "database_options", "family_options", "table_
 class Settings:
     """What a preset decides."""
 
-    memtable_bytes: int = 64 * 2**20
     block_cache_bytes: int = 64 * 2**20
     unsynced_bytes_max: int = 0
     """What a power cut may take with it; 0: every commit is synced."""
-    unflushed_bytes_max: int | None = None
-    """When `Store` begins a new log, counted as `Batch.size_bytes`; None: RocksDB does when a memtable is full.
+    unflushed_bytes_max: int = 64 * 2**20
+    """When `Store` writes out the memtables of all families together, counted as `Batch.size_bytes`.
 
-    INVARIANT: with unsynced commits it is below `memtable_bytes`, so that RocksDB never begins a log behind one that
-    is not synced. It would notice a hole between two logs only if a record was torn.
+    One bound for all families takes less memory, and leaves larger tables, than one for each of them.
+    """
+    memtable_bytes: int = 256 * 2**20
+    """When RocksDB would write one out by itself.
+
+    INVARIANT: above `unflushed_bytes_max`, so that RocksDB never begins a log behind one that is not synced. It would
+    notice a hole between two logs only if a record was torn.
     """
 
 
 SETTINGS: Final = {
-    Preset.LOAD: Settings(memtable_bytes=256 * 2**20, unsynced_bytes_max=16 * 2**20, unflushed_bytes_max=64 * 2**20),
+    Preset.LOAD: Settings(unsynced_bytes_max=16 * 2**20),
     Preset.FOLLOW: Settings(),
     Preset.SERVE: Settings(block_cache_bytes=512 * 2**20),
 }

@@ -299,13 +299,13 @@ class Store:
             raise classify(error, self.path) from error
 
     def _begin_log_for(self, size: int) -> None:
-        """Where this Store decides when memtables are full: begin new ones, and a new log, if `size` is too much.
+        """Begin new memtables, and a new log, if `size` is too much for those there are.
 
         The old log is synced first. RocksDB takes a log that lost its end at a record's boundary for a whole one, and
         would go on with the next: a hole in the history.
         """
         limit = self._settings.unflushed_bytes_max
-        if limit is not None and self._unflushed_bytes and self._unflushed_bytes + size > limit:
+        if self._unflushed_bytes and self._unflushed_bytes + size > limit:
             self._flush(wait=False)
 
     def _flush(self, *, wait: bool) -> None:
