@@ -31,6 +31,8 @@ RUNS: tuple[tuple[str, Fields], ...] = (
     ("fold", {"leaves": 1_000_000, "shape": "uniform-jam"}),
     ("fold", {"leaves": 1_000_000, "shape": "uniform-nomt-blake3"}),
     ("fold", {"leaves": 1_000_000, "shape": "uniform-nomt-sha2"}),
+    ("fold", {"leaves": 1_000_000, "shape": "uniform-solana"}),
+    ("fold", {"leaves": 1_000_000, "shape": "accounts"}),
     ("root", {"leaves": 100_000, "value_bytes": 4_096, "shape": "uniform-nomt-blake3"}),
     ("root", {"leaves": 300_000, "value_bytes": 4_096, "large_percent": 10, "shape": "uniform-nomt-blake3"}),
     ("verify", {"leaves": 200_000, "shape": "uniform-mpt", "peers": 1}),
@@ -38,6 +40,9 @@ RUNS: tuple[tuple[str, Fields], ...] = (
     ("presets", {"leaves": 2_000_000}),
     ("create", {"leaves": 2_000_000, "shape": "uniform-mkvs", "repeat": 3}),
     ("create", {"leaves": 1_000_000, "shape": "oasis", "repeat": 3, "peers": 1}),
+    ("create", {"leaves": 1_000_000, "shape": "oasis", "repeat": 3, "cold": 1, "peers": 1}),
+    ("create", {"leaves": 10_000_000, "shape": "oasis", "peers": 1}),
+    ("create", {"leaves": 10_000_000, "shape": "oasis", "cold": 1, "peers": 1}),
     ("create", {"leaves": 1_000_000, "shape": "ethereum", "repeat": 3}),
     ("restore", {"leaves": 1_000_000, "shape": "uniform-mkvs", "repeat": 3}),
     ("restore", {"leaves": 1_000_000, "shape": "oasis", "repeat": 3}),
@@ -127,6 +132,8 @@ def _what(answer: Fields) -> str:
         words.append(f"{answer['large_percent']} % of {answer['value_bytes']:,} bytes")
     if answer.get("threads") is not None:
         words.append(f"{answer['threads'] or 1} threads, {answer.get('where', 'on disk')}")
+    if answer["question"] == "create":
+        words.append(f"{answer['leaves']:,}")
     if answer["question"] in ("scaling", "pause", "memory"):
         words.append(f"{answer.get('count', answer['leaves']):,}")
     return " ".join(str(word) for word in words if word)
@@ -149,6 +156,8 @@ def _result(answer: Fields) -> str:
             return f"{times}; {_memory(answer)}"
         case {"microseconds_per_leaf": time_us, "cpu_microseconds_per_leaf": cpu_us}:
             return f"{time_us:.2f} µs a leaf, {cpu_us:.2f} µs of CPU"
+        case {"leaves_per_second": rate, "cold": 1, "read_bytes": read}:
+            return f"{short(rate)} leaves/s, {short(read)}B read"
         case {"leaves_per_second": rate}:
             return f"{short(rate)} leaves/s"
         case {"bytes_per_second": rate}:

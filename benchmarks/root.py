@@ -7,13 +7,13 @@ cache, and again right after.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.answer import Fields, main, workplace
+from benchmarks.page_cache import drop
 from flatdb import FlatDB, HeightRecord, Identity
 from proofs import HashedValue, get_scheme
 from sync.state_fold import fold_leaves
@@ -55,9 +55,7 @@ def _fill(path: Path, scheme: str, options: argparse.Namespace, *, apart: bool) 
 def _fold(path: Path, scheme: str, *, apart: bool, cold: bool) -> tuple[float, float]:
     """Seconds by the wall and of CPU."""
     if cold:
-        for file in (path / "rocksdb").iterdir():
-            with file.open("rb") as opened:
-                os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        drop(path)
     with FlatDB.open(path, apart=values_apart if apart else None) as db:
         began, began_cpu = time.perf_counter(), time.process_time()
         fold_leaves(get_scheme(scheme), db.scan(stand_in=HashedValue if apart else None))

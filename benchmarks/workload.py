@@ -1,8 +1,8 @@
 """Leaves to measure with: made up, the same for the same seed, streamed in key order so that 10^7 need no memory.
 
-Three shapes. `uniform`: random keys. `oasis`: module prefixes of uneven weight, as a ParaTime's state has them.
+Shapes. `uniform`: random keys. `oasis`: module prefixes of uneven weight, as a ParaTime's state has them.
 `ethereum`: accounts and storage with a heavy tail, one giant contract among them; storage roots are right, so the
-state folds to a root; nobody has code.
+state folds to a root; nobody has code. `accounts`: Solana's, token accounts for the most part.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import partial
 from proofs import LeafRun, frontier_root, get_kernel, get_scheme
 from proofs.rlp import encode_integer
 from proofs.schemes.ethereum import Account
+from proofs.schemes.solana import OWNER_BYTES, AccountLeaf
 
 Leaf = tuple[bytes, bytes]
 
@@ -73,6 +74,26 @@ def ethereum(count: int, seed: int) -> Iterator[Leaf]:
             yield owner + key, value
 
 
+def _small_accounts(count: int, seed: int) -> Iterator[Leaf]:
+    """As `uniform`: keys of 32 bytes, values of 70, which are accounts here."""
+    for key, value in uniform(count, seed, value_bytes=68):
+        yield key, b"\1" + value[:-OWNER_BYTES] + b"\0" + value[-OWNER_BYTES:]
+
+
+ACCOUNT_DATA = ((165, 0.7), (0, 0.15), (82, 0.08), (512, 0.05), (10_240, 0.02))
+"""Bytes of data in an account, share of the accounts: token accounts, wallets, mints, the rest."""
+
+
+def accounts(count: int, seed: int) -> Iterator[Leaf]:
+    """Solana's accounts: most of them token accounts, a few of 10 kB; data half zeros."""
+    rng = random.Random(seed)
+    sizes, shares = zip(*ACCOUNT_DATA, strict=True)
+    for key in _sorted_keys(rng, count, 32):
+        size = rng.choices(sizes, shares)[0]
+        data = rng.randbytes(size // 2) + bytes(size - size // 2)
+        yield key, AccountLeaf(rng.randint(1, 2**40), rng.randbytes(32), False, data).encode()
+
+
 SHAPES: dict[str, tuple[str, Callable[[int, int], Iterator[Leaf]]]] = {
     "uniform-mkvs": ("mkvs", uniform),
     "uniform-mpt": ("mpt", uniform),
@@ -81,6 +102,8 @@ SHAPES: dict[str, tuple[str, Callable[[int, int], Iterator[Leaf]]]] = {
     "uniform-nomt-sha2": ("nomt-sha2", uniform),
     "oasis": ("mkvs", oasis),
     "ethereum": ("ethereum", ethereum),
+    "uniform-solana": ("solana-lattice", _small_accounts),
+    "accounts": ("solana-lattice", accounts),
 }
 """Name -> scheme and generator."""
 

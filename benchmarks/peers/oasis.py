@@ -1,7 +1,7 @@
 """Oasis Core's own checkpoint creator and restorer, on the same leaves, by the program of tests/interop/oasis.
 
 Build: `tests/interop/oasis/build`; LEAFMIRROR_OASIS_INTEROP names the program if it is elsewhere. Its databases do not
-sync, and in memory they touch no disk: its best case.
+sync (here files are synced before they are dropped), and in memory they touch no disk: its best case.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from benchmarks.page_cache import bytes_read, drop
+
 PROGRAM = Path(
     os.environ.get("LEAFMIRROR_OASIS_INTEROP")
     or Path(__file__).parents[2] / "tests" / "interop" / "oasis" / "oasis-interop"
@@ -23,6 +25,7 @@ CHUNK_BYTES = 8 * 2**20
 """What Oasis networks use."""
 NAMESPACE = bytes(32).hex()
 COMMIT_LEAVES = 20_000
+IN_MEMORY, ON_DISK, COLD = "in memory", "on disk", "from disk"
 STATE_ROOT = 1
 
 
@@ -45,8 +48,12 @@ class _Program:
         return result
 
 
-def measure(work: Path, leaves: Iterable[tuple[bytes, bytes]], *, on_disk: bool) -> Iterator[dict[str, Any]]:
-    """Creation, sequential and with 12 threads, and the restorer over the checkpoint that came of it."""
+def measure(work: Path, leaves: Iterable[tuple[bytes, bytes]], where: str) -> Iterator[dict[str, Any]]:
+    """Creation, sequential and with 12 threads, and the restorer over the checkpoint that came of it.
+
+    COLD: its database is closed before each creation and its files are dropped from the page cache; the restorer, which
+    reads nothing but the chunks, is left out.
+    """
     if not PROGRAM.exists():
         yield {"who": "oasis-core", "error": f"not built: {PROGRAM.parent}/build"}
         return
@@ -54,15 +61,24 @@ def measure(work: Path, leaves: Iterable[tuple[bytes, bytes]], *, on_disk: bool)
         command = [str(PROGRAM)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             program = _Program(process)  # it ends when its input does: at the end of this block
-            where = "on disk" if on_disk else "in memory"
-            db = program.ask("open", namespace=NAMESPACE, backend="", on_disk=on_disk)["db"]
+            folder = Path(scratch) / "database"
+            opening = {"namespace": NAMESPACE, "backend": "", "on_disk": where != IN_MEMORY, "dir": str(folder)}
+            db = program.ask("open", **opening)["db"]
             root, count = _fill(program, db, leaves, Path(scratch) / "leaves")
             for threads in (0, 12):
-                folder = f"{scratch}/{threads}"
-                done = program.ask("checkpoint", db=db, root=root, dir=folder, chunk_bytes=CHUNK_BYTES, threads=threads)
-                yield _found("create", where, threads, count, done["seconds"])
+                if where == COLD:
+                    program.ask("close", db=db, keep=True)
+                    drop(folder)
+                    db = program.ask("open", **opening)["db"]
+                read_before = bytes_read(process.pid)
+                into = f"{scratch}/{threads}"
+                done = program.ask("checkpoint", db=db, root=root, dir=into, chunk_bytes=CHUNK_BYTES, threads=threads)
+                read = bytes_read(process.pid) - read_before
+                yield _found("create", where, threads, count, done["seconds"]) | {"read_bytes": read}
+            if where == COLD:
+                return
             chunks = next(Path(scratch, "0").rglob("meta")).parent
-            done = program.ask("restore", dir=str(chunks), backend="", on_disk=on_disk)
+            done = program.ask("restore", dir=str(chunks), backend="", on_disk=where != IN_MEMORY)
             yield _found("restore", where, 0, count, done["seconds"])
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.__main__ import RUNS, tables
 from benchmarks.answer import frame, options_of
+from benchmarks.create import OPTIONS, measure
 from benchmarks.plot import bars, lines
 from benchmarks.workload import SHAPES
 from proofs import LeafRun, frontier_root, get_kernel, get_scheme
@@ -62,6 +63,14 @@ def test_every_question_is_answered(question: str, tmp_path: Path) -> None:
         assert figures or answer["microseconds_per_leaf"] > 0
     assert question in tables(answers)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_creation_from_disk_says_what_it_read(tmp_path: Path) -> None:
+    """Fails if files stay in the page cache, or the table does not tell the two apart."""
+    options = options_of("create", OPTIONS, ["--leaves", "20000", "--cold", "1", "--dir", str(tmp_path)])
+    (answer,) = (frame("create", options, found) for found in measure(options))
+    assert answer["step"] == "create from disk"
+    assert f"{answer['read_bytes'] / 1e6:.3g} MB read" in tables([answer]) or not answer["read_bytes"]
 
 
 def test_every_question_is_in_the_set() -> None:

@@ -81,8 +81,11 @@ func (s *session) close() {
 }
 
 func (s *session) newBackend(name string, ns common.Namespace, onDisk bool) (int, *backend, error) {
+	return s.openBackend(name, ns, onDisk, filepath.Join(s.scratch, fmt.Sprint(s.next+1)))
+}
+
+func (s *session) openBackend(name string, ns common.Namespace, onDisk bool, dir string) (int, *backend, error) {
 	s.next++
-	dir := filepath.Join(s.scratch, fmt.Sprint(s.next))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return 0, nil, err
 	}
@@ -119,12 +122,15 @@ func rootOf(raw []byte) (root api.Root, err error) {
 	return root, err
 }
 
-// open {namespace, backend, on_disk} -> {db}
+// open {namespace, backend, on_disk, dir} -> {db}
+//
+// dir: where the database is kept, or a fresh place if it is not given.
 func open(_ context.Context, s *session, raw json.RawMessage) (any, error) {
 	var p struct {
 		Namespace hexBytes `json:"namespace"`
 		Backend   string   `json:"backend"`
 		OnDisk    bool     `json:"on_disk"`
+		Dir       string   `json:"dir"`
 	}
 	if err := json.Unmarshal(raw, &p); err != nil {
 		return nil, err
@@ -133,7 +139,11 @@ func open(_ context.Context, s *session, raw json.RawMessage) (any, error) {
 	if err := ns.UnmarshalBinary(p.Namespace); err != nil {
 		return nil, err
 	}
-	id, _, err := s.newBackend(p.Backend, ns, p.OnDisk)
+	if p.Dir == "" {
+		id, _, err := s.newBackend(p.Backend, ns, p.OnDisk)
+		return map[string]any{"db": id}, err
+	}
+	id, _, err := s.openBackend(p.Backend, ns, p.OnDisk, p.Dir)
 	return map[string]any{"db": id}, err
 }
 
@@ -247,10 +257,11 @@ func finalize(_ context.Context, s *session, raw json.RawMessage) (any, error) {
 	return map[string]any{}, db.NodeDB().Finalize(roots)
 }
 
-// close {db} -> {}
+// close {db, keep} -> {}
 func closeDB(_ context.Context, s *session, raw json.RawMessage) (any, error) {
 	var p struct {
-		DB int `json:"db"`
+		DB   int  `json:"db"`
+		Keep bool `json:"keep"`
 	}
 	if err := json.Unmarshal(raw, &p); err != nil {
 		return nil, err
@@ -261,6 +272,9 @@ func closeDB(_ context.Context, s *session, raw json.RawMessage) (any, error) {
 	}
 	db.Cleanup()
 	delete(s.dbs, p.DB)
+	if p.Keep {
+		return map[string]any{}, nil
+	}
 	return map[string]any{}, os.RemoveAll(db.dir)
 }
 
