@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from rocksdict import Checkpoint
 
 from flatdb import FlatDB, Preset
 from flatdb import store as store_module
@@ -123,13 +124,17 @@ def test_heights_wait_for_the_disk_together(folder: Path) -> None:
         FlatDB.sync,
         FlatDB.flush,
         FlatDB.freeze,
+        lambda db: db.freeze("directory"),
         lambda db: db.mark_verified(0, bytes(32)),
         FlatDB.close,
     ],
-    ids=["sync", "flush", "freeze", "mark_verified", "close"],
+    ids=["sync", "flush", "freeze", "directory", "mark_verified", "close"],
 )
-def test_what_says_durable_syncs(folder: Path, settle: Callable[[FlatDB], object]) -> None:
+def test_what_says_durable_syncs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, settle: Callable[[FlatDB], object]
+) -> None:
     """Fails if one of them returns while heights are only in the kernel's memory."""
+    monkeypatch.setattr(store_module, "Checkpoint", lambda disk: Checkpoint(disk._rocks))
     with FlatDB.create(folder, IDENTITY, preset=Preset.LOAD) as db:
         disk = watch(db)
         db.apply(random_log(0))
@@ -185,6 +190,27 @@ def test_a_failed_sync_is_reported_and_nothing_is_written_after_it(
                 write()
     store.close()
     Store.open(tmp_path / "rocksdb").close()
+
+
+def test_a_table_is_not_moved_in_before_what_was_committed_is_durable(tmp_path: Path) -> None:
+    """Fails if a power cut could leave a table, which is durable at once, and take the commits before it."""
+    with Store.create(tmp_path / "rocksdb", preset=Preset.LOAD) as store:
+        disk = Disk(store._rocks, store.path)
+        store._rocks = disk  # type: ignore[assignment]
+        batch = store.batch()
+        batch.put(META, b"a", b"")
+        store.commit(batch)
+        written = disk.sizes()
+        assert disk.durable != written
+        store.ingest(store_module.LEAVES, [b"a"], [b"b"], tmp_path / "table")
+        assert all(disk.durable[name] >= size for name, size in written.items())
+
+
+def test_families_are_flushed_together_where_commits_are_not_synced(tmp_path: Path) -> None:
+    """Fails if a table of one family could hold what the log, and so another family, has lost."""
+    with Store.create(tmp_path / "rocksdb", preset=Preset.LOAD) as store:
+        newest = max(store.path.glob("OPTIONS-*"), key=lambda path: path.stat().st_mtime_ns)
+        assert "atomic_flush=true" in newest.read_text()
 
 
 def test_a_batch_is_counted_for_more_than_it_takes(tmp_path: Path, rng: Random) -> None:

@@ -106,6 +106,21 @@ def test_a_scan_with_stand_ins_reads_no_value_that_is_apart(mirror: Path) -> Non
         assert list(db.preview(pending, stand_in=mark)) == [expected[0], (b"b", OTHER), (b"d", LARGE)]
 
 
+def test_a_value_that_grows_and_shrinks_lies_in_one_place(tmp_path: Path) -> None:
+    """Fails if the old self of a leaf stays in the other family, or the bound is off by one."""
+    path = tmp_path / "mirror"
+    FlatDB.create(path, IDENTITY, apart=apart(10)).close()
+    for height, size in enumerate((9, 10, 11, 9, 10)):
+        value = bytes(size)
+        with FlatDB.open(path, apart=apart(10)) as db:
+            db.apply(WriteLog(height, writes=((b"a", value),)))
+            assert list(db.scan()) == [(b"a", value)]
+            assert list(db.scan(stand_in=mark)) == [(b"a", value if size < 10 else mark(digest(value)))]
+        with Store.open(path / "rocksdb", read_only=True) as store:
+            near, far = store.get(LEAVES, b"a"), store.get(VALUES, b"a")
+            assert (near, far) == ((value, None) if size < 10 else (None, value))
+
+
 def test_small_values_pay_nothing(tmp_path: Path) -> None:
     """Fails if a mirror without values apart opens more than one cursor, or looks for a leaf in two places."""
     with FlatDB.create(tmp_path / "mirror", IDENTITY) as db:

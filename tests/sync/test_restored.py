@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -12,10 +13,13 @@ from hypothesis import strategies as st
 
 from flatdb import FlatDB
 from flatdb.errors import DatabaseCorruptError, IncompleteDatabaseError
-from proofs import get_kernel
+from proofs import get_kernel, leaf_run
+from proofs.schemes.solana import AccountLeaf
 from sync.errors import RestoreConflictError
 from sync.held import HeldRange
+from sync.judge import VerifiedChunk
 from sync.limits import Limits
+from sync.manifest import LeafEntry
 from sync.restored import RestoredState, decode_range, encode_range, restore_key, touching
 from sync.root import Root
 from tests.sync.states import root_of, state_of
@@ -83,6 +87,26 @@ def leaves(tmp_path: Path) -> RestoredState:
     state = begin(tmp_path / "db")
     state._db.ingest(b"L" + encode_range(b"", None), sorted(state_of("mkvs").state.items()))
     return state
+
+
+def test_what_an_earlier_run_has_staged_gives_way_too(tmp_path: Path) -> None:
+    """Fails if a restore that goes on knows no ranges but those that it has staged itself."""
+    root = root_of("solana-lattice", {})
+    key, account = bytes(31) + b"\1", AccountLeaf(1, bytes(32), False, b"").encode()
+    first = begin(tmp_path / "db", root)
+    first.store([staged(b"", None, [(key, account)])])
+    first.close()
+    second = begin(tmp_path / "db", root)
+    second.store([staged(b"\1", None, [])])  # displaces all that the first one staged
+    assert second.ranges() == [HeldRange(b"\1", None, bytes(31) + b"\1")]
+    assert list(second._db.scan()) == []
+    second.close()
+
+
+def staged(start: bytes, end: bytes | None, leaves: list[tuple[bytes, bytes]]) -> VerifiedChunk:
+    entry = LeafEntry(start, len(leaves), 4, bytes(31) + bytes((len(leaves) + 1,)), 0, bytes(32))
+    request = SimpleNamespace(entry=entry, end=end)
+    return cast(VerifiedChunk, SimpleNamespace(request=request, run=leaf_run(leaves), is_code=False))
 
 
 def test_the_fold_is_that_of_the_database(tmp_path: Path) -> None:
