@@ -206,6 +206,19 @@ def test_a_table_is_not_moved_in_before_what_was_committed_is_durable(tmp_path: 
         assert all(disk.durable[name] >= size for name, size in written.items())
 
 
+def test_a_checkpoint_directory_holds_only_what_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "Checkpoint", lambda disk: Checkpoint(disk._rocks))
+    with Store.create(tmp_path / "rocksdb", preset=Preset.LOAD) as store:
+        disk = Disk(store._rocks, store.path)
+        store._rocks = disk  # type: ignore[assignment]
+        batch = store.batch()
+        batch.put(META, b"a", b"")
+        store.commit(batch)
+        written = disk.sizes()
+        store.checkpoint(tmp_path / "checkpoint")
+        assert all(disk.durable.get(name, 0) >= size for name, size in written.items())
+
+
 def test_families_are_flushed_together_where_commits_are_not_synced(tmp_path: Path) -> None:
     """Fails if a table of one family could hold what the log, and so another family, has lost."""
     with Store.create(tmp_path / "rocksdb", preset=Preset.LOAD) as store:
