@@ -41,6 +41,7 @@ RUNS: tuple[tuple[str, Fields], ...] = (
     ("create", {"leaves": 2_000_000, "shape": "uniform-mkvs", "repeat": 3}),
     ("create", {"leaves": 1_000_000, "shape": "oasis", "repeat": 3, "peers": 1}),
     ("create", {"leaves": 1_000_000, "shape": "oasis", "repeat": 3, "cold": 1, "peers": 1}),
+    ("create", {"leaves": 1_000_000, "shape": "oasis", "repeat": 3, "cold": 1, "peers": 1, "scattered": 1}),
     ("create", {"leaves": 10_000_000, "shape": "oasis", "peers": 1}),
     ("create", {"leaves": 10_000_000, "shape": "oasis", "cold": 1, "peers": 1}),
     ("create", {"leaves": 1_000_000, "shape": "ethereum", "repeat": 3}),
@@ -134,6 +135,8 @@ def _what(answer: Fields) -> str:
         words.append(f"{answer['threads'] or 1} threads, {answer.get('where', 'on disk')}")
     if answer["question"] == "create":
         words.append(f"{answer['leaves']:,}")
+        if answer.get("scattered"):
+            words.append("committed in random order")
     if answer["question"] in ("scaling", "pause", "memory"):
         words.append(f"{answer.get('count', answer['leaves']):,}")
     return " ".join(str(word) for word in words if word)
