@@ -161,16 +161,17 @@ class Scheme(Protocol):
 def check_order(scheme: Scheme) -> None:
     """Refuse a scheme whose trie does not have the byte order of its keys: by what it declares, and by its path.
 
-    The path is asked for the digits at which neighbours part, for all values of a byte.
+    The path is asked for the digits at which neighbours part, for all values of the first byte and of the last.
 
     Raises:
         UnorderedSchemeError
     """
     if not scheme.capabilities.order_preserving:
         raise UnorderedSchemeError(scheme.name, "it declares another order")
-    path, size = scheme.path, max(scheme.capabilities.key_sizes[0], 1)
-    keys = [bytes(size - 1) + bytes((last,)) for last in range(256)]
-    for low, high in pairwise(keys):
+    smallest, largest = scheme.capabilities.key_sizes
+    path, rest = scheme.path, bytes(min(max(smallest, 2), largest) - 1)
+    values = [bytes((value,)) for value in range(256)]
+    for low, high in pairwise(sorted({key for value in values for key in (value + rest, rest + value)})):
         depth = path.parting(low, high)
         if path.digit(low, depth) >= path.digit(high, depth):
             raise UnorderedSchemeError(scheme.name, f"its path puts key {low.hex()} behind {high.hex()}")

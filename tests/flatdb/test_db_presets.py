@@ -192,16 +192,22 @@ def test_a_failed_sync_is_reported_and_nothing_is_written_after_it(
     Store.open(tmp_path / "rocksdb").close()
 
 
+def commit_unsynced(store: Store) -> tuple[Disk, dict[str, int]]:
+    """One commit that is not on the disk yet; how long the logs are."""
+    disk = Disk(store._rocks, store.path)
+    store._rocks = disk  # type: ignore[assignment]
+    batch = store.batch()
+    batch.put(META, b"a", b"")
+    store.commit(batch)
+    written = disk.sizes()
+    assert disk.durable != written
+    return disk, written
+
+
 def test_a_table_is_not_moved_in_before_what_was_committed_is_durable(tmp_path: Path) -> None:
     """Fails if a power cut could leave a table, which is durable at once, and take the commits before it."""
     with Store.create(tmp_path / "rocksdb", preset=Preset.LOAD) as store:
-        disk = Disk(store._rocks, store.path)
-        store._rocks = disk  # type: ignore[assignment]
-        batch = store.batch()
-        batch.put(META, b"a", b"")
-        store.commit(batch)
-        written = disk.sizes()
-        assert disk.durable != written
+        disk, written = commit_unsynced(store)
         store.ingest(store_module.LEAVES, [b"a"], [b"b"], tmp_path / "table")
         assert all(disk.durable[name] >= size for name, size in written.items())
 
@@ -209,12 +215,7 @@ def test_a_table_is_not_moved_in_before_what_was_committed_is_durable(tmp_path: 
 def test_a_checkpoint_directory_holds_only_what_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "Checkpoint", lambda disk: Checkpoint(disk._rocks))
     with Store.create(tmp_path / "rocksdb", preset=Preset.LOAD) as store:
-        disk = Disk(store._rocks, store.path)
-        store._rocks = disk  # type: ignore[assignment]
-        batch = store.batch()
-        batch.put(META, b"a", b"")
-        store.commit(batch)
-        written = disk.sizes()
+        disk, written = commit_unsynced(store)
         store.checkpoint(tmp_path / "checkpoint")
         assert all(disk.durable.get(name, 0) >= size for name, size in written.items())
 

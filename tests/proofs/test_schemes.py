@@ -72,12 +72,27 @@ class LowBitFirstJAM(JAM):
     path = LowBitFirst()
 
 
+class LastByteFirst(BitPath):
+    """Numbers with their least significant byte first."""
+
+    def digit(self, key: bytes, depth: int) -> int:
+        return super().digit(key[::-1], depth)
+
+    def parting(self, a: bytes, b: bytes) -> int:
+        return super().parting(a[::-1], b[::-1])
+
+
+class LastByteFirstJAM(JAM):
+    name = "jam-last-byte-first"
+    path = LastByteFirst()
+
+
 class DeclaredJAM(JAM):
     name = "jam-declared"
     capabilities = replace(JAM.capabilities, order_preserving=False)
 
 
-@pytest.mark.parametrize("scheme", [LowBitFirstJAM(), DeclaredJAM()], ids=lambda scheme: scheme.name)
+@pytest.mark.parametrize("scheme", [LowBitFirstJAM(), LastByteFirstJAM(), DeclaredJAM()], ids=lambda one: one.name)
 def test_a_trie_of_another_order_is_refused(scheme: Scheme) -> None:
     """Fails if a scheme gets into the table whose key ranges are no parts of its trie, declared or not."""
     with pytest.raises(UnorderedSchemeError) as caught:
